@@ -1,0 +1,1 @@
+"""Measurements: benchmarks, the comparison of variants, the report."""

@@ -1,0 +1,1 @@
+"""Lagrangians and linear maps: the records that the energy is made of."""

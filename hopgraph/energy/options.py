@@ -1,0 +1,96 @@
+"""The kinds of fields that records' options are made of, shared with the rest of the language's schema."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StrictFloat, StrictInt, StrictStr
+from pydantic_core import PydanticCustomError
+
+
+@dataclass(frozen=True)
+class Dim:
+    """A size as the spec states it: the text of an expression on dims."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class OptionModel(BaseModel):
+    """Base of every model of the language: no unknown fields, frozen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def wrong(expected: str) -> PydanticCustomError:
+    """The error of a value of the wrong kind; `expected` says what it should be."""
+    return PydanticCustomError("bad-value", "expected {expected}", {"expected": expected})
+
+
+def _dim(value: Any) -> Dim:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise wrong("an integer or an expression on dims, such as `C / 2`")
+    return Dim(str(value))
+
+
+def as_mapping(value: Any) -> dict[str, Any] | None:
+    """The value where it is a mapping, else None."""
+    return dict(value) if isinstance(value, dict) else None  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+
+
+def name_list(value: Any) -> tuple[str, ...] | None:
+    """The value where it is a list of names that is not empty, else None."""
+    items: list[Any] = list(value) if isinstance(value, list) else []  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    return tuple(items) if items and all(isinstance(item, str) for item in items) else None
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise wrong("a finite number")
+    return float(value)
+
+
+def _positive(value: float) -> float:
+    if not (math.isfinite(value) and value > 0):
+        raise wrong("a positive number")
+    return float(value)
+
+
+def _not_negative(value: float) -> float:
+    if not (math.isfinite(value) and value >= 0):
+        raise wrong("a number that is not negative")
+    return float(value)
+
+
+def _above_one(value: float) -> float:
+    if not (math.isfinite(value) and value > 1):
+        raise wrong("a number greater than 1")
+    return float(value)
+
+
+def _gain(value: Any) -> Any:
+    if value in ("none", "scalar", "vector"):
+        return value
+    axes = name_list(value)
+    if axes is None:
+        raise wrong("none, scalar, vector or a list of axes")
+    return axes
+
+
+Number = StrictInt | StrictFloat
+DimField = Annotated[Dim, BeforeValidator(_dim)]
+AxisName = StrictStr
+AxisList = Annotated[tuple[AxisName, ...], BeforeValidator(_listed)]
+Finite = Annotated[Number, AfterValidator(_finite)]
+Positive = Annotated[Number, AfterValidator(_positive)]
+NotNegative = Annotated[Number, AfterValidator(_not_negative)]
+Power = Annotated[Number, AfterValidator(_above_one)]
+Gain = Annotated[Literal["none", "scalar", "vector"] | tuple[str, ...], BeforeValidator(_gain)]

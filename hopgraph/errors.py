@@ -1,0 +1,236 @@
+"""Diagnostics: what a user is told when the input is wrong.
+
+A :class:`Diagnostic` names a stable code, a place in the input, what was expected and what to do. Places are written as
+paths into the spec (:class:`At`) by the code that finds a mistake, and become file positions (:class:`Span`) where the
+text is known, so that passes over the graph need not carry positions around.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+Path = tuple[str | int, ...]
+
+CODES: dict[str, str] = {
+    "axes-mismatch": "a value has other axes than its place requires",
+    "axis-unknown": "an axis is used that the block does not declare",
+    "bad-value": "a field holds a value of the wrong kind",
+    "bundle-damaged": "a bundle lacks a file, or a file's hash differs from the manifest's",
+    "bundle-version": "a bundle was written in a format that this version does not read",
+    "data-shape": "the data's images or classes do not fit the spec",
+    "data-unknown": "no data set has this name",
+    "dim-cycle": "dims refer to each other in a circle",
+    "dim-syntax": "a dim is not an arithmetic expression on names",
+    "dim-unknown": "a dim expression names a dim that is not declared",
+    "dim-value": "a dim is not a positive integer, or is too large",
+    "exporter-failed": "an exporter refused the model",
+    "exporter-unavailable": "the packages of an exporter are not installed",
+    "exporter-unknown": "no exporter has this name",
+    "fast-cycle": "fast layers feed each other in a circle",
+    "file-exists": "an output exists already",
+    "file-missing": "a file does not exist",
+    "file-unreadable": "a file cannot be read or written",
+    "group-coverage": "the update groups are not a partition of the synapses that pull on slow layers",
+    "image-shape": "an image does not have the shape that the model reads",
+    "image-unreadable": "a file is not an image",
+    "layer-unfed": "nothing pulls on a fast layer",
+    "layer-unknown": "a factor names a layer that is not declared",
+    "map-invalid": "a linear map does not fit the axes that it is applied to",
+    "missing-field": "a required field is absent",
+    "name-invalid": "a name cannot be used for a part of the model",
+    "no-base": "no pull of a synapse reads its base weights",
+    "no-energy": "the spec has no energy",
+    "not-finite": "a training loss is not a finite number",
+    "operation-invalid": "an encoder or readout operation does not fit its input",
+    "overlay-path": "a variant or --set names a place that the spec does not have",
+    "parity": "an exported file does not compute what the model computes",
+    "pass-unknown": "the compiler has no pass of this name",
+    "pull-unknown": "a symmetry names a factor that the synapse does not have",
+    "run-damaged": "a run folder lacks a file or holds something else",
+    "runtime-unknown": "no runtime has this name, or none that can read this file",
+    "slow-layers": "a block does not have exactly one slow layer",
+    "spec-unknown": "no shipped spec has this name",
+    "synapse-unknown": "a group names a synapse that is not declared",
+    "unknown-field": "a field is not part of the language",
+    "variant-unknown": "no variant has this name",
+    "version": "the spec is written in another version of the language",
+    "yaml-duplicate": "a key stands twice in one mapping",
+    "yaml-limits": "the file is nested too deeply or expands to too many nodes",
+    "yaml-syntax": "the file is not YAML",
+    "yaml-tag": "the file asks for a YAML type that the language does not use",
+}
+"""Every code, with the one line that says what it stands for."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A text and the name that it is shown under."""
+
+    name: str
+    text: str
+
+    def line(self, number: int) -> str:
+        """Line `number`, counted from 1, without its end."""
+        lines = self.text.splitlines()
+        return lines[number - 1] if 0 < number <= len(lines) else ""
+
+
+@dataclass(frozen=True)
+class Span:
+    """`length` characters from `line`:`column` of a source, both counted from 1."""
+
+    source: Source
+    line: int
+    column: int
+    length: int
+
+    def __str__(self) -> str:
+        return f"{self.source.name}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True)
+class At:
+    """A place in the spec: the value at `path`, its key, or `length` characters of its text from `offset`."""
+
+    path: Path
+    key: bool = False
+    offset: int = 0
+    length: int | None = None
+
+    def __str__(self) -> str:
+        return ".".join(map(str, self.path))
+
+
+Place = At | Span | None
+
+
+class Locator(Protocol):
+    """What turns a place in the spec into a position in its text."""
+
+    def locate(self, at: At) -> Span:
+        """The position of a place."""
+        ...
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """One mistake: what is wrong, where, what else bears on it, and what to do."""
+
+    code: str
+    message: str
+    at: Place = None
+    related: tuple[tuple[Place, str], ...] = ()
+    notes: tuple[str, ...] = ()
+    helps: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        assert self.code in CODES, f"undeclared diagnostic code {self.code}"
+
+    def located(self, locator: Locator) -> Diagnostic:
+        """The same diagnostic with positions in a text for its places in the spec."""
+
+        def locate(place: Place) -> Place:
+            return locator.locate(place) if isinstance(place, At) else place
+
+        return replace(self, at=locate(self.at), related=tuple((locate(place), text) for place, text in self.related))
+
+    def render(self) -> str:
+        """The diagnostic as text: code, message, position, source line with carets, notes, helps."""
+        lines = [f"error[{self.code}]: {self.message}", *_excerpt(self.at, "-->", "")]
+        for place, text in self.related:
+            lines += _excerpt(place, ":::", text)
+        lines += [f"   = note: {note}" for note in self.notes]
+        lines += [f"   = help: {text}" for text in self.helps]
+        return "\n".join(lines)
+
+    def as_json(self) -> dict[str, object]:
+        """The diagnostic as plain data."""
+        position = {"file": self.at.source.name, "line": self.at.line, "column": self.at.column} if isinstance(self.at, Span) else {}
+        return {"code": self.code, "message": self.message, **position, "notes": list(self.notes), "helps": list(self.helps)}
+
+
+def _excerpt(place: Place, arrow: str, text: str) -> list[str]:
+    if isinstance(place, At):
+        return [f"  {arrow} {place} {text}".rstrip()]
+    if place is None:
+        return []
+    number = str(place.line)
+    line = place.source.line(place.line)
+    room = max(1, len(line) - place.column + 1)
+    carets = " " * (place.column - 1) + "^" * max(1, min(place.length, room))
+    return [
+        f"  {arrow} {place}",
+        f"{number} | {line}",
+        f"{' ' * len(number)} | {carets} {text}".rstrip(),
+    ]
+
+
+class HopgraphError(Exception):
+    """The input was wrong; `diagnostics` says how. Raised for every mistake of a user, and for nothing else."""
+
+    def __init__(self, diagnostics: Diagnostic | Iterable[Diagnostic]) -> None:
+        self.diagnostics = (diagnostics,) if isinstance(diagnostics, Diagnostic) else tuple(diagnostics)
+        super().__init__("\n\n".join(diagnostic.render() for diagnostic in self.diagnostics))
+
+
+@dataclass
+class Findings:
+    """Collects diagnostics, so that one run reports every mistake of a file."""
+
+    found: list[Diagnostic] = field(default_factory=list[Diagnostic])
+
+    def add(
+        self,
+        code: str,
+        message: str,
+        at: Place = None,
+        *,
+        related: Sequence[tuple[Place, str]] = (),
+        notes: Sequence[str] = (),
+        helps: Sequence[str] = (),
+    ) -> None:
+        """Record one mistake; the same one is recorded once."""
+        diagnostic = Diagnostic(code, message, at, tuple(related), tuple(notes), tuple(helps))
+        if diagnostic not in self.found:
+            self.found.append(diagnostic)
+
+    def raise_if_any(self) -> None:
+        """Raise all that was found, in the order of the text where positions are known."""
+        if self.found:
+            raise HopgraphError(sorted(self.found, key=_text_order))
+
+
+def _text_order(diagnostic: Diagnostic) -> tuple[int, int]:
+    at = diagnostic.at
+    return (at.line, at.column) if isinstance(at, Span) else (0, 0)
+
+
+def edit_distance(left: str, right: str) -> int:
+    """Levenshtein's distance: insertions, deletions and substitutions that turn `left` into `right`."""
+    row = list(range(len(right) + 1))
+    for i, a in enumerate(left, 1):
+        previous, row[0] = row[0], i
+        for j, b in enumerate(right, 1):
+            previous, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, previous + (a != b))
+    return row[-1]
+
+
+def similar(word: str, known: Iterable[str]) -> list[str]:
+    """The known words that `word` may be a slip for, nearest first, at most 4."""
+    limit = max(1, len(word) // 2)
+    word = word[:80]
+    ranked = sorted((edit_distance(word.lower(), name.lower()), name) for name in known)
+    return [name for distance, name in ranked if distance <= limit][:4]
+
+
+def rename_help(word: str, known: Iterable[str]) -> list[str]:
+    """The help line that proposes what `word` was meant to be, if anything is near."""
+    near = similar(word, known)
+    return ["rename it to " + " or ".join(f"`{name}`" for name in near)] if near else []
+
+
+def listing(words: Iterable[str]) -> str:
+    """Words as a comma-separated list in the order given, or `none`."""
+    return ", ".join(words) or "none"

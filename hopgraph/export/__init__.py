@@ -1,0 +1,1 @@
+"""Bundles: what export writes, and the exporters that write into it."""

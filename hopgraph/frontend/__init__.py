@@ -1,0 +1,1 @@
+"""YAML text to a validated spec that knows its positions."""

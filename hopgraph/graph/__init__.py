@@ -1,0 +1,1 @@
+"""The HAM graph and what is said of it without running it."""

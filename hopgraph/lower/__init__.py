@@ -1,0 +1,1 @@
+"""The program to PyTorch, and the oracle that it is held against."""

@@ -1,0 +1,42 @@
+"""A program to a torch.fx graph: each operation's torch column is applied to proxies, which record it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import fx
+from torch.fx.proxy import GraphAppendingTracer
+
+from hopgraph.energy.records import Value
+from hopgraph.program.operations import OPERATIONS, Site
+from hopgraph.program.program import Program
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """An fx graph, and the value of the program that a node holds, by the node's name."""
+
+    graph: fx.Graph
+    values: dict[str, Value]
+
+
+def lower(program: Program) -> Lowered:
+    """The fx graph of a program, its repeats written out. Parameters are read by their stored names."""
+    graph = fx.Graph()
+    tracer = GraphAppendingTracer(graph)
+    types = {value.name: value for value in program.inputs} | {parameter.stored_name: parameter.stored for parameter in program.parameters}
+    proxies = {value.name: fx.Proxy(graph.placeholder(value.name), tracer) for value in program.inputs}
+    values = {proxies[value.name].node.name: value for value in program.inputs}
+    for statement in program.flat():
+        for name in statement.inputs:
+            if name not in proxies:
+                proxies[name] = fx.Proxy(graph.get_attr(name), tracer)
+        site = Site(tuple(types[name] for name in statement.inputs), statement.output, statement.attributes)
+        result: fx.Proxy = OPERATIONS[statement.op].torch(torch, site, *(proxies[name] for name in statement.inputs))
+        proxies[statement.output.name] = result
+        types[statement.output.name] = statement.output
+        values[result.node.name] = statement.output
+    outputs = tuple(proxies[name].node for name in program.outputs)
+    graph.output(outputs[0] if len(outputs) == 1 else outputs)
+    return Lowered(graph, values)

@@ -1,0 +1,1 @@
+"""The passes, a file each, from the spec to the program."""

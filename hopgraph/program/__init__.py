@@ -1,0 +1,1 @@
+"""The program: statements in the operations of one table."""

@@ -1,0 +1,1 @@
+"""Data, the training loop and run folders."""
