@@ -36,7 +36,7 @@ def lower(program: Program) -> Lowered:
         result: fx.Proxy = OPERATIONS[statement.op].torch(torch, site, *(proxies[name] for name in statement.inputs))
         proxies[statement.output.name] = result
         types[statement.output.name] = statement.output
-        values[result.node.name] = statement.output
+        values.setdefault(result.node.name, statement.output)  # a renamed value is the tensor that it was
     outputs = tuple(proxies[name].node for name in program.outputs)
     graph.output(outputs[0] if len(outputs) == 1 else outputs)
     return Lowered(graph, values)

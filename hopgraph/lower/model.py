@@ -13,7 +13,7 @@ import torch.nn.functional as F  # noqa: N812 (the name that torch's own documen
 from torch import Tensor, nn
 
 from hopgraph.errors import At, Diagnostic, HopgraphError
-from hopgraph.graph.certificate import Certificate
+from hopgraph.graph.certificate import Certificate, Verdict
 from hopgraph.graph.ham import Ham
 from hopgraph.lower.fx import lower
 from hopgraph.lower.oracle import Oracle
@@ -88,6 +88,11 @@ class Model(nn.Module):
         require_energy(self.spec)
         return self.oracle(block).energy(state, self.certificate.energy)
 
+    @property
+    def has_energy(self) -> bool:
+        """Whether the updates of a block are those of one energy."""
+        return single_energy(self.spec)
+
     def oracle(self, block: int = 0) -> Oracle:
         """The block's energy and pulls by autograd, for checking."""
         return Oracle(self.ham, block, dict(self.named_parameters()))
@@ -109,11 +114,16 @@ class Model(nn.Module):
 
 def require_energy(spec: CheckedSpec) -> None:
     """Raise HopgraphError, naming every place that breaks it, where a block has no energy or more than one."""
-    reasons = [reason for reason in spec.certificate.reasons if reason.verdict.rank >= 3]
-    own_norms = any(group.own_norms for group in spec.ham.block.schedule)
-    if not spec.certificate.has_energy or own_norms:
+    if not single_energy(spec):
+        reasons = [reason for reason in spec.certificate.reasons if reason.verdict.rank >= Verdict.SPLITTING.rank]
         found = [Diagnostic("no-energy", reason.text, At(reason.at)).located(spec.loaded) for reason in reasons]
         raise HopgraphError(found)
+
+
+def single_energy(spec: CheckedSpec) -> bool:
+    """Whether all updates of a block are those of one energy: every pull tied, every activation a gradient, one norm."""
+    schedule = spec.ham.block.schedule
+    return spec.certificate.has_energy and (len(schedule) == 1 or not any(group.own_norms for group in schedule))
 
 
 def compiled(program: Program, name: str) -> Callable[..., Any]:

@@ -69,7 +69,7 @@ class Oracle:
         """E_s = - sum over axes of the product of the factors, [batch]. `g` is by factor.
 
         `pull` says whose weights are read: of an own pull its copies, of a penalized one base + V. The bias of that
-        pull's own chain is always the base's, since it is no part of the pull.
+        pull's own chain is left out: it adds a constant to E_s as a function of that factor, and may be no one's.
         """
         seen = [self._chain(synapse, factor, g[factor.name], pull) for factor in synapse.factors]
         letters: dict[str, str] = {}
@@ -83,8 +83,8 @@ class Oracle:
             label = step.kind if len(factor.chain) == 1 else f"{step.kind}_{number}"
             weights: dict[str, Tensor] = {}
             for field in MAPS[step.kind].parameters(step.options, step.source, self.block.axes):
-                own_bias = pull is not None and field == "bias" and pull.factor == factor.name
-                weights[field] = self._weight(synapse, factor, f"{label}.{field}", None if own_bias else pull)
+                if pull is None or field != "bias" or pull.factor != factor.name:
+                    weights[field] = self._weight(synapse, factor, f"{label}.{field}", pull)
             g = MAPS[step.kind].reference(g, step.source, step.options, weights)
         return g
 
@@ -126,7 +126,8 @@ class Oracle:
         """The fast layers' states and all activations, given the slow layer's activation."""
         activations = {self.block.slow[0].name: g}
         states: dict[str, Tensor] = {}
-        for name in self.block.fast_order:
+        read = {name for group in self.block.schedule for name in group.fast}  # a layer that nothing reads has no weights
+        for name in (name for name in self.block.fast_order if name in read):
             layer = self.block.layer(name)
             states[name] = self.field(layer, activations)
             activations[name] = self.activation(layer, states[name])
@@ -145,16 +146,17 @@ class Oracle:
     def energy(self, x: Tensor, which: str) -> Tensor:
         """E_eff = sum_l [<x_l, g_l> - L_l] + sum_s E_s at the fast layers' values, or E_h, the same without the slow layers' terms."""
         layer = self.block.slow[0]
-        states, activations = self.settled(self.activation(layer, x))
+        group = self.block.schedule[0]  # all groups see one norm, or there is no one energy
+        states, activations = self.settled(self.activation(layer, x, group))
         if which == "E_eff":
             states[layer.name] = x
         total = torch.zeros(len(x), dtype=x.dtype, device=x.device)
         for name, state in states.items():
-            total = total + self._legendre(self.block.layer(name), state, activations[name])
+            total = total + self._legendre(self.block.layer(name), state, activations[name], group)
         for synapse in self.block.synapses:
             total = total + self.synapse_energy(synapse, {factor.name: activations[factor.layer] for factor in synapse.factors})
         return total
 
-    def _legendre(self, layer: Layer, x: Tensor, g: Tensor) -> Tensor:
+    def _legendre(self, layer: Layer, x: Tensor, g: Tensor, group: Group) -> Tensor:
         """<x, g> - L(x), [batch]."""
-        return (x * g).flatten(1).sum(1) - self.lagrangian(layer, x)
+        return (x * g).flatten(1).sum(1) - self.lagrangian(layer, x, group)

@@ -51,7 +51,7 @@ class _Printer:
         return "\n".join([head, *(f"    {line}" for line in body)]) + "\n"
 
     def lines(self, node: fx.Node) -> list[str]:
-        """The lines of one node; a node that holds no value of the program is written into its users' lines."""
+        """The lines of one node; one that holds no value of the program and is used once is written into its user's line."""
         if node.op == "placeholder":
             value = self.lowered.values[node.name]
             return [f"# {self.texts[node]}: {shape_comment(value)}"]
@@ -63,10 +63,18 @@ class _Printer:
         value = self.lowered.values.get(node.name)
         expression = self.expression(node)
         if value is None:
-            self.texts[node] = expression
-            return []
+            uses = sum(argument is node for user in node.users for argument in user.args)
+            self.texts[node] = expression if uses == 1 else self.free(node.name)
+            return [] if uses == 1 else [f"{self.texts[node]} = {expression}"]
         self.texts[node] = value.name
         return [*self.heading(node), f"{value.name} = {expression}  # {shape_comment(value)}"]
+
+    def free(self, name: str) -> str:
+        """The name, lengthened until it is no value's."""
+        taken = {value.name for value in self.lowered.values.values()}
+        while name in taken:
+            name += "_"
+        return name
 
     def heading(self, node: fx.Node) -> list[str]:
         """A comment where the weights of another block begin."""

@@ -1,0 +1,216 @@
+"""`compare`: variants of one spec, trained over seeds, exported, benchmarked; one table, and a report."""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import fmean, stdev
+
+import torch
+
+import hopgraph
+from hopgraph.bench.energy import EnergyTrace, trace
+from hopgraph.bench.measure import Measured, Timing, candidates, measure
+from hopgraph.errors import At, Diagnostic, HopgraphError
+from hopgraph.export.bundle import Bundle, export
+from hopgraph.files import new_folder, require_free
+from hopgraph.graph.certificate import Certificate
+from hopgraph.lower.ledger import weight_asymmetry
+from hopgraph.passes.pipeline import CheckedSpec
+from hopgraph.train.data import Data, check_fit
+from hopgraph.train.loop import Settings, train
+from hopgraph.train.run import Epoch, Record, read_run
+
+ENERGY_IMAGES = 128
+"""So many test images give the energy traces."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is compared: the checked spec of each variant by its name, and how."""
+
+    specs: dict[str, CheckedSpec]
+    seeds: tuple[int, ...]
+    settings: Settings
+    formats: tuple[str, ...]
+    command: str
+
+
+@dataclass(frozen=True)
+class Reason:
+    """A reason of a certificate, with its position in the spec's text."""
+
+    text: str
+    position: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was found of one variant. Timings and bytes are those of the first seed's bundle."""
+
+    variant: str
+    parameters: int
+    accuracies: tuple[float, ...]
+    certificate: str
+    reasons: tuple[Reason, ...]
+    weight_asymmetry: dict[str, float]
+    bytes: dict[str, int]
+    not_run: dict[str, str]
+    timings: tuple[Timing, ...]
+    histories: tuple[tuple[Epoch, ...], ...]
+    energy: EnergyTrace
+
+    @property
+    def accuracy(self) -> float:
+        """The mean test accuracy over the seeds."""
+        return fmean(self.accuracies)
+
+    @property
+    def spread(self) -> float | None:
+        """The standard deviation of the test accuracy over the seeds; None for one seed."""
+        return stdev(self.accuracies) if len(self.accuracies) > 1 else None
+
+    @property
+    def asymmetry(self) -> float:
+        """The mean weight asymmetry over the synapses."""
+        return fmean(self.weight_asymmetry.values())
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A whole comparison, as `results.json` holds it."""
+
+    spec: str
+    cite: str | None
+    data: str
+    rows: tuple[Row, ...]
+    settings: Settings
+    seeds: tuple[int, ...]
+    command: str
+    machine: dict[str, str]
+    seconds: dict[str, float]
+
+
+Progress = Callable[[str, int, int], None]
+"""Told what is being done, and how many of how many steps are behind."""
+
+
+def compare(plan: Plan, data: Data, out: Path, *, force: bool = False, progress: Progress | None = None) -> Comparison:
+    """Train every variant with every seed, export, benchmark, and write runs, bundles, `results.json` and `report.html`.
+
+    The folder is written whole or not at all. Raises HopgraphError.
+    """
+    from hopgraph.bench.report import render
+
+    require_free(out, force)
+    for spec in plan.specs.values():
+        check_fit(spec, data)
+    tell = progress or _silent
+    begun = time.perf_counter()
+    with new_folder(out, force) as folder:
+        records = _train_all(plan, data, folder, tell)
+        trained = time.perf_counter()
+        tell("exporting", 0, 1)
+        bundles = {name: _export(plan, folder, name) for name in plan.specs}
+        exported = time.perf_counter()
+        tell("measuring", 0, 1)
+        measured = measure(candidates(list(bundles.values()), None))
+        rows = tuple(_row(plan, data, folder, name, records[name], bundles[name], measured) for name in plan.specs)
+        seconds = {"training": trained - begun, "export": exported - trained, "measuring": time.perf_counter() - exported}
+        first = next(iter(plan.specs.values()))
+        comparison = Comparison(
+            first.name, first.loaded.spec.cite, data.name, rows, plan.settings, plan.seeds, plan.command, _machine(), seconds
+        )
+        (folder / "results.json").write_text(json.dumps(asdict(comparison), indent=1) + "\n", encoding="utf-8")
+        (folder / "report.html").write_text(render(comparison), encoding="utf-8")
+    tell("done", 1, 1)
+    return comparison
+
+
+def _silent(what: str, done: int, total: int) -> None:
+    pass
+
+
+def _run(folder: Path, variant: str, seed: int) -> Path:
+    return folder / "runs" / f"{variant}-{seed}"
+
+
+def _export(plan: Plan, folder: Path, name: str) -> Bundle:
+    """The bundle of a variant's first seed."""
+    return export(read_run(_run(folder, name, plan.seeds[0])), plan.formats, folder / "bundles" / name)
+
+
+def _train_all(plan: Plan, data: Data, folder: Path, tell: Progress) -> dict[str, list[Record]]:
+    total = len(plan.specs) * len(plan.seeds) * plan.settings.epochs
+    done = 0
+    records: dict[str, list[Record]] = {}
+    for name, spec in plan.specs.items():
+        for seed in plan.seeds:
+            offset = done
+
+            def report(epoch: int, measured: Epoch, name: str = name, seed: int = seed, offset: int = offset) -> None:
+                tell(f"training {name}, seed {seed}: test accuracy {measured.test_accuracy:.3f}", offset + epoch, total)
+
+            record = train(spec, data, replace(plan.settings, seed=seed), _run(folder, name, seed), report=report)
+            records.setdefault(name, []).append(record)
+            done += plan.settings.epochs
+    return records
+
+
+def _row(plan: Plan, data: Data, folder: Path, name: str, records: list[Record], bundle: Bundle, measured: Measured) -> Row:
+    spec = plan.specs[name]
+    model = read_run(_run(folder, name, plan.seeds[0])).model
+    own = [candidate for candidate in measured.candidates if candidate.bundle == str(bundle.path)]
+    return Row(
+        name,
+        spec.program.parameter_count,
+        tuple(record.test_accuracy for record in records),
+        str(spec.certificate),
+        reasons(spec, spec.certificate),
+        weight_asymmetry(model),
+        {item.exporter: item.bytes for item in bundle.manifest.files},
+        {candidate.runtime: candidate.reason for candidate in own if candidate.reason},
+        tuple(timing for timing in measured.timings if timing.candidate in own),
+        tuple(record.history for record in records),
+        trace(model, data.test_images[:ENERGY_IMAGES]),
+    )
+
+
+def reasons(spec: CheckedSpec, certificate: Certificate) -> tuple[Reason, ...]:
+    """The reasons of a certificate with their positions, each text once."""
+    found = {reason.text: Reason(reason.text, str(spec.loaded.locate(At(reason.at)))) for reason in certificate.reasons}
+    return tuple(found.values())
+
+
+def _machine() -> dict[str, str]:
+    return {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "processor": _processor(),
+        "threads": str(torch.get_num_threads()),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "hopgraph": hopgraph.__version__,
+    }
+
+
+def _processor() -> str:
+    """The processor's name, as far as the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def require_variants(spec: CheckedSpec, names: Sequence[str]) -> None:
+    """Raise HopgraphError for an empty list of variants or one with a name twice."""
+    twice = [name for index, name in enumerate(names) if name in names[:index]]
+    if not names or twice:
+        message = f"the variant `{twice[0]}` stands twice" if twice else "there is no variant to compare"
+        raise HopgraphError(Diagnostic("variant-unknown", message, helps=(f"`{spec.name}` has {', '.join(spec.variant_names)}",)))

@@ -1,0 +1,108 @@
+"""The comparison's one table, as columns and rows of text: what the terminal prints and the report shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hopgraph.bench.compare import Comparison, Row
+from hopgraph.bench.measure import Measured, Timing
+from hopgraph.export.bundle import Manifest
+from hopgraph.lower.verify import Verification
+
+
+@dataclass(frozen=True)
+class Table:
+    """Headings and cells."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def comparison_table(comparison: Comparison) -> Table:
+    """A column for each variant; rows for parameters, accuracy, certificate, weight asymmetry, bytes and times by runtime.
+
+    Ratios in parentheses are to the first variant.
+    """
+    rows = comparison.rows
+    first = rows[0]
+    lines = [
+        ("parameters", *(_ratio(row.parameters, first.parameters) for row in rows)),
+        ("test accuracy", *(accuracy_text(row) for row in rows)),
+        ("certificate", *(row.certificate for row in rows)),
+        ("weight asymmetry", *(f"{row.asymmetry:.3f}" for row in rows)),
+    ]
+    lines += [(_title(name), *(_ratio(row.bytes[name], first.bytes[name]) for row in rows)) for name in first.bytes]
+    for index, timing in enumerate(first.timings):
+        timings = [row.timings[index] for row in rows]
+        place = f"{timing.candidate.runtime}, batch {timing.batch}"
+        lines.append((f"{place}: latency", *(timing_text(other) for other in timings)))
+        lines.append((f"{place}: images/s", *(f"{other.throughput:,.0f}" for other in timings)))
+    lines += [(f"{runtime}: latency", *(not_run_text(row.not_run[runtime]) for row in rows)) for runtime in first.not_run]
+    return Table(("", *(row.variant for row in rows)), tuple(lines))
+
+
+def _ratio(value: int, baseline: int) -> str:
+    return f"{value:,} ({value / baseline:.2f}x)"
+
+
+def _title(exporter: str) -> str:
+    titles = {"pytorch": "safetensors bytes", "onnx": "ONNX bytes", "tensorrt": "engine bytes"}
+    return titles.get(exporter, f"{exporter} bytes")
+
+
+def not_run_text(reason: str) -> str:
+    """What stands where a number would, for a file that could not be run here."""
+    return f"built, not run: {reason}"
+
+
+def accuracy_text(row: Row) -> str:
+    """`0.972 +- 0.004`, or one seed's accuracy alone."""
+    return f"{row.accuracy:.3f}" + ("" if row.spread is None else f" \N{PLUS-MINUS SIGN} {row.spread:.3f}")
+
+
+def timing_text(timing: Timing) -> str:
+    """`0.53 ms (1.03x)`, the median and its ratio; a ratio whose interval holds 1 reads `no difference`."""
+    if timing.ratio == timing.ratio_low == timing.ratio_high == 1:
+        compared = "1.00x"
+    else:
+        compared = f"{timing.ratio:.2f}x" if timing.differs else "no difference"
+    return f"{timing.median * 1e3:.2f} ms ({compared})"
+
+
+def bench_table(measured: Measured) -> Table:
+    """A row for each candidate and batch size; one that was not run says why and shows no number."""
+    columns = ("bundle", "variant", "runtime", "batch", "median (ratio to the first)", "p90", "images/s", "calls")
+    rows: list[tuple[str, ...]] = []
+    for timing in measured.timings:
+        candidate = timing.candidate
+        times = (timing_text(timing), f"{timing.p90 * 1e3:.2f} ms", f"{timing.throughput:,.0f}", str(timing.calls))
+        rows.append((candidate.bundle, candidate.variant, candidate.runtime, str(timing.batch), *times))
+    for candidate in measured.candidates:
+        if candidate.reason:
+            rows.append((candidate.bundle, candidate.variant, candidate.runtime, "", not_run_text(candidate.reason), "", "", ""))
+    return Table(columns, tuple(rows))
+
+
+def bundle_table(manifest: Manifest) -> Table:
+    """A row for each file of a bundle."""
+    rows: list[tuple[str, ...]] = []
+    for item in manifest.files:
+        checked = [f"{runtime}: error {error:.1e}" for runtime, error in item.parity.items()]
+        checked += [f"{runtime}: {not_run_text(reason)}" for runtime, reason in item.not_run.items()]
+        rows.append((item.file, f"{item.bytes:,}", "; ".join(checked)))
+    return Table(("file", "bytes", "against the model in float64, relative"), tuple(rows))
+
+
+def verification_table(results: Sequence[Verification]) -> Table:
+    """A row for each variant that was verified."""
+    rows: list[tuple[str, ...]] = []
+    for result in results:
+        energy = "no energy of its own"
+        if result.energy_rise is not None and result.energy_fall is not None:
+            energy = f"{result.energy_fall:.1%} over {result.energy_steps} steps, largest rise {result.energy_rise:.1e}"
+        verdict = "; ".join(result.problems) or "as promised"
+        numbers = (f"{result.update_error:.1e}", f"{result.asymmetry:.1e}" if result.asymmetry < 1e-3 else f"{result.asymmetry:.3f}")
+        rows.append((result.variant, *numbers, f"{result.activation_asymmetry:.1e}", result.verdict, energy, verdict))
+    columns = ("variant", "update against autograd", "asymmetry of du/dg", "of dg/dx", "certificate", "energy falls by", "verdict")
+    return Table(columns, tuple(rows))

@@ -1,0 +1,57 @@
+"""One benchmark candidate in a process of its own: reads requests from standard input, writes timings to standard output.
+
+    python -m hopgraph.bench.worker BUNDLE RUNTIME THREADS
+
+A request is a line of JSON, {"batch": 1, "calls": 10}; the answer is the list of seconds that each call took. Candidates
+that share a process disturb each other: their thread pools spin (measured: DESIGN section 5).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from hopgraph.export.bundle import open_bundle
+from hopgraph.export.exporter import Array, Predict
+
+ROTATION = 8
+"""So many different inputs are used in turn, so that a cache is not what is measured."""
+
+
+def serve(predict: Predict, shape: tuple[int, ...]) -> None:
+    """Answer requests until the input ends."""
+    generator = np.random.default_rng(0)
+    inputs: dict[int, list[Array]] = {}
+    for line in sys.stdin:
+        request = json.loads(line)
+        batch = int(request["batch"])
+        if batch not in inputs:
+            inputs[batch] = [generator.standard_normal((batch, *shape), dtype=np.float32) for _ in range(ROTATION)]
+        print(json.dumps(_time(predict, inputs[batch], int(request["calls"]))), flush=True)
+
+
+def _time(predict: Predict, inputs: list[Array], calls: int) -> list[float]:
+    seconds: list[float] = []
+    for index in range(calls):
+        images = inputs[index % len(inputs)]
+        begun = time.perf_counter()
+        predict(images)
+        seconds.append(time.perf_counter() - begun)
+    return seconds
+
+
+def main(arguments: list[str]) -> None:
+    """Open the bundle with the runtime, say so, and serve."""
+    path, runtime, threads = arguments
+    bundle = open_bundle(Path(path))
+    predict = bundle.open(runtime, int(threads))
+    print(json.dumps("ready"), flush=True)
+    serve(predict, tuple(bundle.manifest.inputs.values()))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

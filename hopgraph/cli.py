@@ -1,0 +1,364 @@
+"""The command line. Each command is a few lines: the work is the package's, imported inside, so that `check` starts at once.
+
+Exit status: 0 done, 1 a diagnostic, 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import shlex
+import sys
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hopgraph.errors import Diagnostic, HopgraphError
+
+if TYPE_CHECKING:
+    from hopgraph.bench.compare import Comparison, Progress
+    from hopgraph.bench.table import Table
+    from hopgraph.passes.pipeline import CheckedSpec
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        import hopgraph
+
+        print(f"hopgraph {hopgraph.__version__}")
+        raise typer.Exit
+
+
+app = typer.Typer(
+    name="hopgraph",
+    help="A compiler for hierarchical associative memories: YAML to energy, to PyTorch, to ONNX and TensorRT.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+)
+
+Spec = Annotated[str, typer.Argument(metavar="SPEC", help="A .yaml file, or the name of a shipped spec such as `paramixer`.")]
+Variant = Annotated[str | None, typer.Option("--variant", metavar="A,B", help="Variants to lay over the spec, in order.")]
+Setting = Annotated[list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="A field to set, as dims.C=256. May be repeated.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+Version = Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace the output if it exists.")]
+Epochs = Annotated[int, typer.Option(min=1, help="How often to go through the training data.")]
+DataName = Annotated[str, typer.Option("--data", metavar="NAME", help="The data set: `digits` is embedded.")]
+BatchSize = Annotated[int, typer.Option(min=1, help="Images in a training step.")]
+LearningRate = Annotated[float, typer.Option(min=0.0, help="AdamW's rate after warm-up.")]
+WeightDecay = Annotated[float, typer.Option(min=0.0, help="AdamW's decay of matrices.")]
+
+
+def main() -> None:
+    """The program: diagnostics go to standard error, with exit status 1."""
+    gc.set_threshold(100_000)  # imports make many objects and little garbage: collecting them is a tenth of the start
+    try:
+        app()
+    except HopgraphError as error:
+        _report(error)
+        sys.exit(1)
+    except BrokenPipeError:
+        sys.exit(1)
+
+
+def _report(error: HopgraphError) -> None:
+    if "--json" in sys.argv:
+        print(json.dumps({"errors": [diagnostic.as_json() for diagnostic in error.diagnostics]}, indent=1))
+    print("\n\n".join(diagnostic.render() for diagnostic in error.diagnostics), file=sys.stderr)
+
+
+def _load(spec: str, variant: str | None, settings: Sequence[str] | None) -> CheckedSpec:
+    from hopgraph.passes.pipeline import load
+
+    return load(spec, variant, settings)
+
+
+def _print_json(data: object) -> None:
+    print(json.dumps(data, indent=1))
+
+
+def _print_table(table: Table) -> None:
+    """The table as wide as its text, so that nothing of it is cut where the output is no terminal."""
+    from rich.console import Console
+    from rich.table import Table as RichTable
+
+    shown = RichTable(*table.columns, show_lines=True)
+    for row in table.rows:
+        shown.add_row(*row)
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=max(len(" ".join(cells)) for cells in (table.columns, *table.rows)) + 3 * len(table.columns) + 1)
+    console.print(shown)
+
+
+@contextmanager
+def _progress(quiet: bool) -> Generator[Progress]:
+    """A progress bar on standard error: call it with what is done, and how many of how many steps are behind."""
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import Progress as ProgressBar
+
+    percentage, what = TextColumn("{task.percentage:>3.0f}%"), TextColumn("{task.description}")
+    columns = (BarColumn(), percentage, TimeElapsedColumn(), TimeRemainingColumn(), what)
+    with ProgressBar(*columns, console=Console(stderr=True), disable=quiet) as bar:
+        task = bar.add_task("starting", total=None)
+
+        def tell(what: str, done: int, total: int) -> None:
+            bar.update(task, description=what, completed=done, total=total)
+
+        yield tell
+
+
+@app.command()
+def check(spec: Spec, variant: Variant = None, settings: Setting = None, as_json: AsJson = False) -> None:
+    """Check a spec: its fields, shapes, symmetry and certificate, and every variant that it declares."""
+    from hopgraph.passes.describe import summary
+
+    checked = _load(spec, variant, settings)
+    others = [] if variant else checked.variant_names
+    for name in others:
+        _load(spec, name, settings)
+    facts = summary(checked)
+    if as_json:
+        _print_json({**facts, "variants": others})
+        return
+    print(f"{checked.loaded.source.name}: correct" + (f", and so are its variants {', '.join(others)}" if others else ""))
+    print(f"  {facts['parameters']:,} parameters; {facts['input']} -> {facts['output']}; {facts['symmetry']}")
+    print(f"  certificate: {facts['certificate']}")
+
+
+@app.command()
+def show(spec: Spec, variant: Variant = None, settings: Setting = None, as_json: AsJson = False) -> None:
+    """Show what a spec declares: layers, synapses, pulls, shapes, parameters, certificate."""
+    from hopgraph.passes.describe import describe, render
+
+    description = describe(_load(spec, variant, settings))
+    if as_json:
+        _print_json(description)
+    else:
+        print(render(description))
+
+
+@app.command()
+def compile(  # noqa: A001 (the command's name)
+    spec: Spec,
+    variant: Variant = None,
+    settings: Setting = None,
+    out: Annotated[Path | None, typer.Option("-o", "--out", metavar="FILE", help="The module to write: torch is its only import.")] = None,
+    dump_after: Annotated[str | None, typer.Option(metavar="PASS", help="Print the graph or program after a pass.")] = None,
+) -> None:
+    """Compile a spec to a readable PyTorch module, or print what a pass of the compiler makes of it."""
+    from hopgraph.files import write_text
+
+    if (out is None) == (dump_after is None):
+        raise typer.BadParameter("give either -o FILE or --dump-after PASS")
+    if dump_after is not None:
+        from hopgraph.passes.dump import dump
+        from hopgraph.passes.pipeline import stage_after
+
+        print(dump(stage_after(dump_after, spec, variant, settings)), end="")
+        return
+    checked = _load(spec, variant, settings)
+    from hopgraph.lower.standalone import module_source
+
+    assert out is not None
+    write_text(out, module_source(checked))
+    print(f"wrote {out}: {checked.program.parameter_count:,} parameters")
+
+
+@app.command()
+def verify(
+    spec: Spec,
+    variant: Variant = None,
+    settings: Setting = None,
+    steps: Annotated[int, typer.Option(min=1, help="Updates along which the energy is followed.")] = 50,
+    batch: Annotated[int, typer.Option(min=1, help="Random states at a time.")] = 3,
+    seed: Annotated[int, typer.Option(help="Of the random weights and states.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Hold the compiled update against autograd of the energy, in float64, and measure asymmetry and energy descent.
+
+    Without --variant: the default, and every variant that leaves the dims alone.
+    """
+    labels = _verifiable(spec, variant, settings)
+    specs = {label: _load(spec, overlay, [*(settings or ()), "block.depth=1"]) for label, overlay in labels.items()}
+    from hopgraph.lower.verify import verify as verify_spec
+
+    results = [verify_spec(checked, label, batch=batch, steps=steps, seed=seed) for label, checked in specs.items()]
+    if as_json:
+        _print_json([result.as_json() for result in results])
+    else:
+        from hopgraph.bench.table import verification_table
+
+        _print_table(verification_table(results))
+    problems = [f"{result.variant}: {problem}" for result in results for problem in result.problems]
+    if problems:
+        raise HopgraphError([Diagnostic("verification", problem) for problem in problems])
+
+
+def _verifiable(spec: str, variant: str | None, settings: Sequence[str] | None) -> dict[str, str | None]:
+    """The overlays to verify by label."""
+    if variant:
+        return {variant: variant}
+    declared = _load(spec, None, settings).loaded.spec.variants
+    alike = [name for name, overlay in declared.items() if not any(path.split(".")[0] == "dims" for path in overlay)]
+    return {"default": None} | {name: name for name in alike}
+
+
+@app.command()
+def train(
+    spec: Spec,
+    out: Annotated[Path, typer.Option("--out", metavar="RUN", help="The folder to write.")],
+    variant: Variant = None,
+    settings: Setting = None,
+    data: DataName = "digits",
+    epochs: Epochs = 20,
+    seed: Annotated[int, typer.Option(help="Of the first weights and the order of the data.")] = 0,
+    batch_size: BatchSize = 64,
+    learning_rate: LearningRate = 2e-3,
+    weight_decay: WeightDecay = 0.05,
+    force: Force = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train a spec and write a run: weights in safetensors, everything else in JSON."""
+    checked = _load(spec, variant, settings)
+    from hopgraph.train.data import load_data
+    from hopgraph.train.loop import Settings
+    from hopgraph.train.loop import train as train_spec
+
+    plan = Settings(epochs, seed, batch_size, learning_rate, weight_decay)
+    with _progress(as_json) as tell:
+
+        def report(epoch: int, measured: Any) -> None:
+            tell(f"epoch {epoch}: loss {measured.loss:.3f}, test accuracy {measured.test_accuracy:.3f}", epoch, epochs)
+
+        record = train_spec(checked, load_data(data), plan, out, force=force, report=report)
+    if as_json:
+        _print_json(asdict(record))
+    else:
+        print(f"wrote {out}: test accuracy {record.test_accuracy:.4f} after {epochs} epochs")
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A folder that `train` wrote.")],
+    out: Annotated[Path, typer.Option("--out", metavar="BUNDLE", help="The folder to write.")],
+    to: Annotated[str, typer.Option("--to", metavar="A,B", help="Formats, as `onnx` or `onnx,tensorrt`.")] = "onnx",
+    force: Force = False,
+    as_json: AsJson = False,
+) -> None:
+    """Export a run to a bundle. A file that does not compute what the model computes is not written."""
+    from hopgraph.export.bundle import export as export_run
+    from hopgraph.train.run import read_run
+
+    bundle = export_run(read_run(run), _names(to), out, force)
+    if as_json:
+        _print_json(asdict(bundle.manifest))
+        return
+    from hopgraph.bench.table import bundle_table
+
+    print(f"wrote {out}")
+    _print_table(bundle_table(bundle.manifest))
+
+
+@app.command()
+def bench(
+    bundles: Annotated[list[Path], typer.Argument(metavar="BUNDLE...", help="Bundles; ratios are to the first.")],
+    runtime: Annotated[str | None, typer.Option(metavar="A,B", help="Runtimes; all that know a file of the bundle by default.")] = None,
+    batch: Annotated[str, typer.Option(metavar="N,M", help="Batch sizes.")] = "1,64",
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads of each candidate; all cores by default.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure latency and throughput, each bundle and runtime in its own process, rounds interleaved."""
+    sizes = [int(size) if size.isdecimal() else 0 for size in _names(batch)]
+    if not sizes or 0 in sizes:
+        raise typer.BadParameter("batch sizes are positive integers, as 1,64", param_hint="--batch")
+    from hopgraph.bench.measure import candidates, measure
+    from hopgraph.bench.table import bench_table
+    from hopgraph.export.bundle import open_bundle
+
+    chosen = candidates([open_bundle(path) for path in bundles], _names(runtime) if runtime else None)
+    measured = measure(chosen, sizes, threads)
+    if as_json:
+        _print_json(asdict(measured))
+    else:
+        _print_table(bench_table(measured))
+
+
+@app.command()
+def predict(
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A folder that `export` wrote.")],
+    images: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Image files, or .npy arrays of pixels from 0 to 1.")],
+    runtime: Annotated[str, typer.Option(help="What runs the model.")] = "onnxruntime",
+    as_json: AsJson = False,
+) -> None:
+    """Classify images with a bundle."""
+    from hopgraph.export.bundle import open_bundle
+    from hopgraph.export.predict import predict_files
+
+    for answer in predict_files(open_bundle(bundle), images, runtime):
+        print(json.dumps(asdict(answer)) if as_json else f"{answer.file}: {answer.label} ({answer.probability:.3f})")
+
+
+@app.command()
+def compare(
+    spec: Spec,
+    variants: Annotated[str, typer.Option("--variants", metavar="A,B", help="The variants to compare; ratios are to the first.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder to write: runs, bundles, results.json, report.html.")],
+    variant: Variant = None,
+    settings: Setting = None,
+    seeds: Annotated[str, typer.Option("--seeds", metavar="N,M", help="Seeds, as 0,1,2.")] = "0,1,2",
+    data: DataName = "digits",
+    epochs: Epochs = 15,
+    batch_size: BatchSize = 64,
+    learning_rate: LearningRate = 2e-3,
+    weight_decay: WeightDecay = 0.05,
+    to: Annotated[str, typer.Option("--to", metavar="A,B", help="Formats to export.")] = "onnx",
+    force: Force = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train, export and measure variants of one spec: one table, and a report."""
+    numbers = [int(seed) for seed in _names(seeds) if seed.isdecimal()]
+    if not numbers or len(set(numbers)) != len(_names(seeds)):
+        raise typer.BadParameter("seeds are different integers, as 0,1,2", param_hint="--seeds")
+    base = _load(spec, variant, settings)
+    from hopgraph.bench.compare import Plan, require_variants
+    from hopgraph.bench.compare import compare as compare_variants
+    from hopgraph.export.exporter import find_exporter
+    from hopgraph.train.data import load_data
+    from hopgraph.train.loop import Settings
+
+    names = _names(variants)
+    require_variants(base, names)
+    for name in _names(to):
+        find_exporter(name)
+    specs = {name: _load(spec, f"{name},{variant}" if variant else name, settings) for name in names}
+    training = Settings(epochs, numbers[0], batch_size, learning_rate, weight_decay)
+    plan = Plan(specs, tuple(numbers), training, tuple(_names(to)), "hopgraph " + shlex.join(sys.argv[1:]))
+    with _progress(as_json) as tell:
+        comparison = compare_variants(plan, load_data(data), out, force=force, progress=tell)
+    _print_comparison(comparison, out, as_json)
+
+
+def _print_comparison(comparison: Comparison, out: Path, as_json: bool) -> None:
+    if as_json:
+        _print_json(asdict(comparison))
+        return
+    from hopgraph.bench.table import comparison_table
+
+    _print_table(comparison_table(comparison))
+    print(f"wrote {out / 'report.html'}")
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+@app.callback()
+def options(version: Version = False) -> None:
+    """A compiler for hierarchical associative memories: YAML to energy, to PyTorch, to ONNX and TensorRT."""

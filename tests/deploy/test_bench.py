@@ -1,0 +1,138 @@
+"""Measurement: real processes, ratios to the first bundle, and no number for what was not run."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import hopgraph
+from hopgraph.bench import measure as measuring
+from hopgraph.bench.compare import Comparison, Plan, compare, require_variants
+from hopgraph.bench.energy import trace
+from hopgraph.bench.measure import Candidate, candidates, measure
+from hopgraph.bench.report import render
+from hopgraph.bench.table import bench_table, comparison_table, timing_text
+from hopgraph.errors import HopgraphError
+from hopgraph.export.bundle import Bundle
+from hopgraph.train.data import Data
+from hopgraph.train.loop import Settings
+from hopgraph.train.run import Run
+from tests.deploy.conftest import SMALL, VARIANTS
+
+
+@pytest.fixture(scope="module")
+def comparison(tmp_path_factory: pytest.TempPathFactory, digits: Data) -> tuple[Path, Comparison]:
+    """A whole comparison, small."""
+    specs = {name: hopgraph.load("paramixer", f"{name},digits", SMALL) for name in VARIANTS}
+    plan = Plan(specs, (0, 1), Settings(epochs=1), ("onnx", "tensorrt"), "hopgraph compare paramixer")
+    path = tmp_path_factory.mktemp("comparison") / "out"
+    return path, compare(plan, digits, path)
+
+
+def test_a_comparison_has_a_column_for_each_variant(comparison: tuple[Path, Comparison]) -> None:
+    _, found = comparison
+    table = comparison_table(found)
+    assert table.columns == ("", *VARIANTS)
+    rows = {row[0]: row[1:] for row in table.rows}
+    assert rows["parameters"][0].endswith("(1.00x)")
+    assert rows["certificate"] == ("small-step", "none", "none", "none")
+    assert rows["weight asymmetry"][0] == "0.000"
+    assert all(re.fullmatch(r"0\.\d{3} \u00b1 0\.\d{3}", cell) for cell in rows["test accuracy"])
+    assert all(re.fullmatch(r"[\d,]+ \(\d\.\d\dx\)", cell) for cell in (*rows["ONNX bytes"], *rows["engine bytes"]))
+    for runtime in ("pytorch", "onnxruntime"):
+        for batch in (1, 64):
+            cells = rows[f"{runtime}, batch {batch}: latency"]
+            assert cells[0].endswith("ms (1.00x)")
+            assert all(re.fullmatch(r"\d+\.\d\d ms \((\d\.\d\dx|no difference)\)", cell) for cell in cells)
+
+
+def test_no_number_stands_for_an_engine_that_was_not_run(comparison: tuple[Path, Comparison]) -> None:
+    _, found = comparison
+    rows = {row[0]: row[1:] for row in comparison_table(found).rows}
+    if "tensorrt: latency" not in rows:
+        pytest.skip("this machine has a GPU")
+    assert set(rows["tensorrt: latency"]) == {"built, not run: no GPU"}
+    assert not any(timing.candidate.runtime == "tensorrt" for row in found.rows for timing in row.timings)
+
+
+def test_a_comparison_writes_runs_bundles_results_and_a_report(comparison: tuple[Path, Comparison]) -> None:
+    path, found = comparison
+    assert sorted(item.name for item in path.iterdir()) == ["bundles", "report.html", "results.json", "runs"]
+    assert len(list((path / "runs").iterdir())) == 8
+    results = json.loads((path / "results.json").read_text())
+    assert [row["variant"] for row in results["rows"]] == list(VARIANTS)
+    assert results["rows"][0]["accuracies"] == list(found.rows[0].accuracies)
+    assert [item.name for item in path.parent.iterdir()] == ["out"]
+
+
+def test_the_report_stands_alone(comparison: tuple[Path, Comparison]) -> None:
+    path, found = comparison
+    page = (path / "report.html").read_text()
+    assert page == render(found)
+    assert page.count("<svg") == 4
+    assert not re.search(r"""(src|href)=["']https?:""", page)
+    assert "<script" not in page
+    for cell in (cell for row in comparison_table(found).rows for cell in row):
+        assert cell in page
+    assert "the pull on `x` of synapse `token` is own" in page
+
+
+def test_energy_traces_are_of_the_dynamics_only_where_all_is_tied(runs: dict[str, Run], digits: Data) -> None:
+    traces = {name: trace(run.model, digits.test_images[:16]) for name, run in runs.items()}
+    assert [name for name, found in traces.items() if found.descended] == ["symmetric"]
+    assert traces["vanilla"].reason is not None
+    for name in ("symmetric", "asymmetric", "broken"):
+        assert [len(block) for block in traces[name].blocks] == [2, 2]
+        assert all(block[0] == 0 for block in traces[name].blocks)
+    assert all(block[1] < 0 for block in traces["symmetric"].blocks)
+
+
+def test_candidates_are_all_runtimes_that_know_a_file(bundles: dict[str, Bundle]) -> None:
+    found = candidates([bundles["broken"]], None)
+    assert [candidate.runtime for candidate in found] == ["pytorch", "onnxruntime", "tensorrt"]
+    with pytest.raises(HopgraphError, match="runtime-unknown") as caught:
+        candidates([bundles["broken"]], ["onnxrutime"])
+    assert "rename it to `onnxruntime`" in str(caught.value)
+
+
+def test_a_bundle_against_itself_shows_no_difference_that_is_large(bundles: dict[str, Bundle]) -> None:
+    same = bundles["symmetric"]
+    measured = measure([*candidates([same], ["onnxruntime"]), *candidates([same], ["onnxruntime"])], (4,))
+    assert len(measured.timings) in (1, 2)
+    for timing in measured.timings:
+        assert 0 < timing.median <= timing.p90
+        assert timing.throughput == pytest.approx(4 / timing.median)
+    table = bench_table(measured)
+    assert len(table.rows[0]) == len(table.columns)
+
+
+def test_a_worker_that_cannot_start_is_a_diagnostic(tmp_path: Path) -> None:
+    with pytest.raises(HopgraphError, match=r"runtime-unavailable.*ended:"):
+        measure([Candidate(str(tmp_path), "none", "onnxruntime")], (1,))
+
+
+def test_the_ratio_and_its_interval() -> None:
+    generator = np.random.default_rng(0)
+    baseline = generator.uniform(1, 1.02, 15)
+    ratio, low, high = measuring._ratio(baseline * 1.5, baseline)  # pyright: ignore[reportPrivateUsage]
+    assert (ratio, low, high) == (pytest.approx(1.5), pytest.approx(1.5), pytest.approx(1.5))
+    _, low, high = measuring._ratio(generator.uniform(0.8, 1.25, 15), generator.uniform(0.8, 1.25, 15))  # pyright: ignore[reportPrivateUsage]
+    assert low < 1 < high
+
+
+def test_a_ratio_whose_interval_holds_one_is_no_difference() -> None:
+    candidate = Candidate("b", "v", "onnxruntime")
+    assert timing_text(measuring.Timing(candidate, 1, 0.001, 0.002, 9, 1.1, 0.9, 1.3)) == "1.00 ms (no difference)"
+    assert timing_text(measuring.Timing(candidate, 1, 0.001, 0.002, 9, 1.1, 1.05, 1.3)) == "1.00 ms (1.10x)"
+
+
+def test_variants_to_compare_are_named_once() -> None:
+    spec = hopgraph.load("paramixer")
+    with pytest.raises(HopgraphError, match="stands twice"):
+        require_variants(spec, ["broken", "broken"])
+    with pytest.raises(HopgraphError, match="no variant to compare"):
+        require_variants(spec, [])

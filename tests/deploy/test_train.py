@@ -1,0 +1,144 @@
+"""Training: repeatable, honest about what it read and wrote, whole or absent."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import torch
+
+import hopgraph
+from hopgraph.errors import HopgraphError
+from hopgraph.train import loop
+from hopgraph.train.data import Data, load_data
+from hopgraph.train.loop import Settings, accuracy, train
+from hopgraph.train.run import Run, read_run
+from tests.deploy.conftest import SMALL
+
+
+def test_the_digits_are_split_by_class_and_normalized(digits: Data) -> None:
+    assert len(digits.train_labels) + len(digits.test_labels) == 1797
+    assert digits.shape == (1, 8, 8)
+    assert abs(digits.train_images.mean().item()) < 1e-5
+    assert abs(digits.train_images.std().item() - 1) < 1e-5
+    shares = [(digits.test_labels == digit).float().mean().item() for digit in range(10)]
+    assert min(shares) > 0.08
+    assert max(shares) < 0.12
+
+
+def test_the_split_is_the_same_each_time(digits: Data) -> None:
+    again = load_data("digits")
+    assert torch.equal(digits.test_images, again.test_images)
+    assert torch.equal(digits.train_labels, again.train_labels)
+
+
+def test_a_seed_repeats_a_run_to_the_bit(tmp_path: Path, digits: Data) -> None:
+    spec = hopgraph.load("paramixer", "asymmetric,digits", SMALL)
+    for name, seed in (("a", 3), ("b", 3), ("c", 4)):
+        train(spec, digits, Settings(epochs=1, seed=seed), tmp_path / name)
+    a, b, c = (read_run(tmp_path / name).model.state_dict() for name in "abc")
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    assert any(not torch.equal(a[name], c[name]) for name in a)
+
+
+def test_a_run_reads_back_as_the_model_that_was_trained(runs: dict[str, Run], digits: Data) -> None:
+    for run in runs.values():
+        assert accuracy(run.model, digits.test_images, digits.test_labels) == run.record.test_accuracy
+        assert len(run.record.history) == 2
+        assert run.record.history[1].loss < run.record.history[0].loss
+
+
+def test_the_loss_holds_the_penalty(runs: dict[str, Run]) -> None:
+    assert all(epoch.penalty > 0 for epoch in runs["asymmetric"].record.history)
+    assert all(epoch.penalty == 0 for epoch in runs["broken"].record.history)
+
+
+def test_the_penalty_is_lambda_times_the_sum_of_squares() -> None:
+    model = hopgraph.compile("paramixer", "asymmetric,digits", SMALL)
+    departures = [tensor for name, tensor in model.named_parameters() if ".penalized_" in name]
+    assert len(departures) == 4
+    expected = 1e-3 * sum(tensor.square().sum() for tensor in departures)
+    assert torch.allclose(model.penalty(), torch.as_tensor(expected))
+
+
+def test_a_larger_lambda_brings_the_weights_closer_to_tied(tmp_path: Path, digits: Data) -> None:
+    asymmetries: list[float] = []
+    for penalty in ("1e-5", "1e-1"):
+        spec = hopgraph.load("paramixer", "digits", [*SMALL, f"block.symmetry={{penalized: {penalty}}}"])
+        record = train(spec, digits, Settings(epochs=3), tmp_path / penalty)
+        asymmetries.append(sum(record.history[-1].weight_asymmetry.values()))
+    assert asymmetries[1] < asymmetries[0] / 4
+
+
+def test_only_matrices_decay() -> None:
+    model = hopgraph.compile("paramixer", "digits", SMALL)
+    decaying, others = loop._decay_groups(model, 0.05)  # pyright: ignore[reportPrivateUsage]
+    assert {tensor.ndim for tensor in decaying["params"]} == {2, 4}  # pyright: ignore[reportGeneralTypeIssues, reportUnknownVariableType, reportUnknownMemberType]
+    assert others["weight_decay"] == 0
+
+
+def test_the_rate_warms_up_and_falls_to_nothing() -> None:
+    settings = Settings(learning_rate=1.0)
+    rates = [settings.rate(step, 100) for step in range(100)]
+    assert rates[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+    assert all(after <= before for before, after in pairwise(rates[5:]))
+    assert rates[-1] < 1e-3
+
+
+@pytest.mark.parametrize("missing", ["model.safetensors", "run.json"])
+def test_a_run_without_a_file_is_refused(tmp_path: Path, run_paths: dict[str, Path], missing: str) -> None:
+    shutil.copytree(run_paths["broken"], tmp_path / "run")
+    (tmp_path / "run" / missing).unlink()
+    with pytest.raises(HopgraphError, match=rf"run-damaged.*\n*.*it has no {missing}"):
+        read_run(tmp_path / "run")
+
+
+@pytest.mark.parametrize("content", [b"", b"\x00" * 64, b"{}", b'{"format": 99}', b"[1, 2]", b"\xff\xfe"])
+@pytest.mark.parametrize("file", ["model.safetensors", "run.json"])
+def test_a_run_of_garbage_is_refused(tmp_path: Path, run_paths: dict[str, Path], file: str, content: bytes) -> None:
+    shutil.copytree(run_paths["broken"], tmp_path / "run")
+    (tmp_path / "run" / file).write_bytes(content)
+    with pytest.raises(HopgraphError, match="run-damaged"):
+        read_run(tmp_path / "run")
+
+
+def test_weights_of_another_spec_are_refused(tmp_path: Path, run_paths: dict[str, Path]) -> None:
+    shutil.copytree(run_paths["broken"], tmp_path / "run")
+    shutil.copy(run_paths["symmetric"] / "model.safetensors", tmp_path / "run" / "model.safetensors")
+    with pytest.raises(HopgraphError, match="does not hold the spec's weights"):
+        read_run(tmp_path / "run")
+
+
+def test_a_run_of_another_version_is_refused(tmp_path: Path, run_paths: dict[str, Path]) -> None:
+    shutil.copytree(run_paths["broken"], tmp_path / "run")
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    (tmp_path / "run" / "run.json").write_text(json.dumps({**record, "format": 2}))
+    with pytest.raises(HopgraphError, match="it is of format 2"):
+        read_run(tmp_path / "run")
+
+
+def test_a_loss_that_is_not_finite_stops_and_leaves_nothing(tmp_path: Path, digits: Data) -> None:
+    spec = hopgraph.load("paramixer", "broken,digits", SMALL)
+    with pytest.raises(HopgraphError, match="not-finite"):
+        train(spec, digits, Settings(epochs=3, learning_rate=1e30), tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_data_that_does_not_fit_the_spec_is_refused_before_training(tmp_path: Path, digits: Data) -> None:
+    with pytest.raises(HopgraphError) as caught:
+        train(hopgraph.load("paramixer"), digits, Settings(epochs=1), tmp_path / "run")
+    text = str(caught.value)
+    assert "the images of `digits` are 1 x 8 x 8, and `paramixer` reads 3 x 32 x 32" in text
+    assert "add `--variant digits`" in text
+    with pytest.raises(HopgraphError, match="`digits` has 10 classes, and `paramixer` gives 7 numbers"):
+        train(hopgraph.load("paramixer", "digits", ["dims.classes=7"]), digits, Settings(epochs=1), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_the_broken_mixer_learns_the_digits(tmp_path: Path, digits: Data) -> None:
+    record = train(hopgraph.load("paramixer", "broken,digits"), digits, Settings(epochs=15), tmp_path / "run")
+    assert record.test_accuracy > 0.95
