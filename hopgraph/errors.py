@@ -7,8 +7,11 @@ text is known, so that passes over the graph need not carry positions around.
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
 from typing import Protocol
 
 Path = tuple[str | int, ...]
@@ -35,7 +38,7 @@ CODES: dict[str, str] = {
     "group-coverage": "the update groups are not a partition of the synapses that pull on slow layers",
     "image-shape": "an image does not have the shape that the model reads",
     "image-unreadable": "a file is not an image",
-    "layer-unfed": "nothing pulls on a fast layer",
+    "layer-unfed": "nothing pulls on a layer",
     "layer-unknown": "a factor names a layer that is not declared",
     "map-invalid": "a linear map does not fit the axes that it is applied to",
     "missing-field": "a required field is absent",
@@ -49,12 +52,15 @@ CODES: dict[str, str] = {
     "pass-unknown": "the compiler has no pass of this name",
     "pull-unknown": "a symmetry names a factor that the synapse does not have",
     "run-damaged": "a run folder lacks a file or holds something else",
+    "runtime-unavailable": "a runtime cannot run on this machine",
     "runtime-unknown": "no runtime has this name, or none that can read this file",
     "slow-layers": "a block does not have exactly one slow layer",
     "spec-unknown": "no shipped spec has this name",
     "synapse-unknown": "a group names a synapse that is not declared",
+    "too-large": "the model, or a part of it, is larger than the compiler takes on",
     "unknown-field": "a field is not part of the language",
     "variant-unknown": "no variant has this name",
+    "verification": "the compiled model does not do what its spec promises: a defect of ours",
     "version": "the spec is written in another version of the language",
     "yaml-duplicate": "a key stands twice in one mapping",
     "yaml-limits": "the file is nested too deeply or expands to too many nodes",
@@ -62,6 +68,15 @@ CODES: dict[str, str] = {
     "yaml-tag": "the file asks for a YAML type that the language does not use",
 }
 """Every code, with the one line that says what it stands for."""
+
+LINE_WIDTH = 140
+"""How much of a long source line an excerpt shows."""
+TEXT_LENGTH = 2000
+"""How much of a long message is shown."""
+MAX_LISTED = 40
+"""How many words a listing shows."""
+
+_LINE_END = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]")
 
 
 @dataclass(frozen=True)
@@ -71,10 +86,14 @@ class Source:
     name: str
     text: str
 
+    @cached_property
+    def lines(self) -> list[str]:
+        """The text's lines without their ends, as YAML divides them."""
+        return _LINE_END.split(self.text)
+
     def line(self, number: int) -> str:
         """Line `number`, counted from 1, without its end."""
-        lines = self.text.splitlines()
-        return lines[number - 1] if 0 < number <= len(lines) else ""
+        return self.lines[number - 1] if 0 < number <= len(self.lines) else ""
 
 
 @dataclass(frozen=True)
@@ -143,7 +162,7 @@ class Diagnostic:
             lines += _excerpt(place, ":::", text)
         lines += [f"   = note: {note}" for note in self.notes]
         lines += [f"   = help: {text}" for text in self.helps]
-        return "\n".join(lines)
+        return "\n".join(_printable(line) for line in lines)
 
     def as_json(self) -> dict[str, object]:
         """The diagnostic as plain data."""
@@ -157,14 +176,38 @@ def _excerpt(place: Place, arrow: str, text: str) -> list[str]:
     if place is None:
         return []
     number = str(place.line)
-    line = place.source.line(place.line)
-    room = max(1, len(line) - place.column + 1)
-    carets = " " * (place.column - 1) + "^" * max(1, min(place.length, room))
+    line, start, length = _window(place)
+    indent, marked = _width(line[:start]), _width(line[start : start + length])
+    carets = " " * indent + "^" * max(1, marked)
     return [
         f"  {arrow} {place}",
-        f"{number} | {line}",
+        f"{number} | {line}".rstrip(),
         f"{' ' * len(number)} | {carets} {text}".rstrip(),
     ]
+
+
+def _window(place: Span) -> tuple[str, int, int]:
+    """The part of a span's line that an excerpt shows, each character one cell or two wide, and the span in it."""
+    line = "".join(character if character.isprintable() else " " for character in place.source.line(place.line))
+    start = place.column - 1
+    if len(line) > LINE_WIDTH:
+        left = max(0, min(start - LINE_WIDTH // 3, len(line) - LINE_WIDTH))
+        right = left + LINE_WIDTH
+        before, after = "..." if left else "", "..." if right < len(line) else ""
+        line, start = f"{before}{line[left:right]}{after}", start - left + len(before)
+    return line, start, max(1, min(place.length, len(line) - start))
+
+
+def _width(text: str) -> int:
+    """How many cells of a terminal a text takes."""
+    return sum(0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
+
+
+def _printable(text: str) -> str:
+    """One part of a diagnostic, its control characters written out, at most TEXT_LENGTH long."""
+    if not text.replace("\n", "").isprintable():
+        text = "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
+    return text if len(text) <= TEXT_LENGTH else f"{text[:TEXT_LENGTH]}..."
 
 
 class HopgraphError(Exception):
@@ -180,6 +223,7 @@ class Findings:
     """Collects diagnostics, so that one run reports every mistake of a file."""
 
     found: list[Diagnostic] = field(default_factory=list[Diagnostic])
+    _known: set[Diagnostic] = field(default_factory=set[Diagnostic], repr=False)
 
     def add(
         self,
@@ -193,7 +237,8 @@ class Findings:
     ) -> None:
         """Record one mistake; the same one is recorded once."""
         diagnostic = Diagnostic(code, message, at, tuple(related), tuple(notes), tuple(helps))
-        if diagnostic not in self.found:
+        if diagnostic not in self._known:
+            self._known.add(diagnostic)
             self.found.append(diagnostic)
 
     def raise_if_any(self) -> None:
@@ -207,22 +252,26 @@ def _text_order(diagnostic: Diagnostic) -> tuple[int, int]:
     return (at.line, at.column) if isinstance(at, Span) else (0, 0)
 
 
+@lru_cache(maxsize=4096)
 def edit_distance(left: str, right: str) -> int:
-    """Levenshtein's distance: insertions, deletions and substitutions that turn `left` into `right`."""
+    """Insertions, deletions, substitutions and swaps of neighbours that turn `left` into `right`."""
+    before: list[int] = []
     row = list(range(len(right) + 1))
     for i, a in enumerate(left, 1):
-        previous, row[0] = row[0], i
+        last, before, row = before, row, [i]
         for j, b in enumerate(right, 1):
-            previous, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, previous + (a != b))
+            best = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (a != b))
+            if i > 1 and j > 1 and a == right[j - 2] and left[i - 2] == b:
+                best = min(best, last[j - 2] + 1)
+            row.append(best)
     return row[-1]
 
 
 def similar(word: str, known: Iterable[str]) -> list[str]:
-    """The known words that `word` may be a slip for, nearest first, at most 4."""
-    limit = max(1, len(word) // 2)
-    word = word[:80]
-    ranked = sorted((edit_distance(word.lower(), name.lower()), name) for name in known)
-    return [name for distance, name in ranked if distance <= limit][:4]
+    """The known words that `word` may be a slip for, nearest first, at most 4. A third of the letters may be wrong."""
+    near = [name for name in known if 3 * abs(len(name) - len(word)) <= max(len(name), len(word)) + 1 and len(name) <= 80]
+    ranked = sorted((edit_distance(word.lower(), name.lower()), name) for name in near)
+    return [name for distance, name in ranked if 3 * distance <= max(len(name), len(word)) + 1][:4]
 
 
 def rename_help(word: str, known: Iterable[str]) -> list[str]:
@@ -232,5 +281,12 @@ def rename_help(word: str, known: Iterable[str]) -> list[str]:
 
 
 def listing(words: Iterable[str]) -> str:
-    """Words as a comma-separated list in the order given, or `none`."""
-    return ", ".join(words) or "none"
+    """Words as a comma-separated list in the order given, or `none`. A long list is cut short."""
+    given = list(words)
+    more = [f"and {len(given) - MAX_LISTED} more"] if len(given) > MAX_LISTED else []
+    return ", ".join([*given[:MAX_LISTED], *more]) or "none"
+
+
+def article(word: str) -> str:
+    """A noun with `a` or `an` before it."""
+    return f"{'an' if word[:1].lower() in 'aeiou' else 'a'} {word}"

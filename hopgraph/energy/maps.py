@@ -12,26 +12,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator, StrictBool
 
-from hopgraph.energy.options import AxisName, OptionModel, as_mapping, name_list, wrong
+from hopgraph.energy.options import AxisName, OptionModel, as_mapping, axis_list, wrong
 from hopgraph.energy.records import Axes, Emitter, Options, ParameterSpec, RecordError, Sizes, Value, Weights
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-def _targets(value: Any) -> Any:
-    if isinstance(value, str):
-        return (value,)
-    axes = name_list(value)
-    if axes is None:
-        raise wrong("an axis or a list of axes")
-    return axes
-
-
 class Dense(OptionModel):
     """`dense: {c: m}` maps axis c to axis m; `{c: [h, y]}` to two axes; `bias: true` adds a bias over the new axes."""
 
-    axes: dict[AxisName, Annotated[tuple[str, ...], BeforeValidator(_targets)]]
+    axes: dict[AxisName, Annotated[tuple[str, ...], BeforeValidator(axis_list)]]
     bias: StrictBool = False
 
 
@@ -42,7 +33,7 @@ def dense_shorthand(value: Any) -> Any:
         raise wrong("a mapping of one axis to another, such as `{c: m}`")
     bias = {"bias": given.pop("bias")} if "bias" in given else {}
     if len(given) != 1:
-        raise wrong("exactly one axis to map, such as `{c: m}`")
+        raise wrong("a mapping of exactly one axis, such as `{c: m}`")
     return {"axes": given, **bias}
 
 
@@ -73,11 +64,12 @@ def _pair(options: Options) -> tuple[str, Axes]:
 def _dense_target(options: Options, source: Axes) -> Axes:
     old, new = _pair(options)
     if old not in source:
-        raise RecordError(f"the map reads axis `{old}`, which its input [{', '.join(source)}] does not have", "axes", source)
+        raise RecordError(f"the map reads axis `{old}`, which its input does not have", "axes", old, source)
     index = source.index(old)
     result = (*source[:index], *new, *source[index + 1 :])
     if len(set(result)) < len(result):
-        raise RecordError(f"the map would give the axes [{', '.join(result)}], and one of them twice", "axes")
+        twice = next(axis for axis in result if result.count(axis) > 1)
+        raise RecordError(f"the map would give the axis `{twice}` twice", "axes")
     return result
 
 
@@ -102,10 +94,9 @@ def _spliced(axes: Axes, removed: Axes, inserted: Axes) -> Axes:
 
 def _dense_forward(emit: Emitter, x: Value, options: Options, weights: Weights, hint: str) -> Value:
     old, new = _pair(options)
-    weight_axes, target = _labels(options)
-    out = _spliced(x.axes, (old,), target)
-    y = emit.contract(out, (x, x.axes), (weights["weight"], weight_axes), hint=hint)
-    y = Value(y.name, _spliced(x.axes, (old,), new), y.shape, y.batched)
+    summed = f"{old}'"
+    given = _spliced(x.axes, (old,), (summed,))
+    y = emit.contract(_spliced(x.axes, (old,), new), (x, given), (weights["weight"], (*new, summed)), hint=hint)
     return emit.op("add", y, weights["bias"], hint=hint) if "bias" in weights else y
 
 

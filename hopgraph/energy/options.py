@@ -42,14 +42,23 @@ def as_mapping(value: Any) -> dict[str, Any] | None:
     return dict(value) if isinstance(value, dict) else None  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
 
 
+def as_list(value: Any) -> list[Any] | None:
+    """The value where it is a list, else None."""
+    return list(value) if isinstance(value, list) else None  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+
+
 def name_list(value: Any) -> tuple[str, ...] | None:
     """The value where it is a list of names that is not empty, else None."""
-    items: list[Any] = list(value) if isinstance(value, list) else []  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    items = as_list(value)
     return tuple(items) if items and all(isinstance(item, str) for item in items) else None
 
 
-def _listed(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
+def axis_list(value: Any) -> tuple[str, ...]:
+    """The value as a list of axes, each once; a single axis may stand for a list of one."""
+    axes = (value,) if isinstance(value, str) else name_list(value)
+    if axes is None or len(set(axes)) < len(axes):
+        raise wrong("an axis or a list of axes, each once")
+    return axes
 
 
 def _finite(value: float) -> float:
@@ -81,14 +90,14 @@ def _gain(value: Any) -> Any:
         return value
     axes = name_list(value)
     if axes is None:
-        raise wrong("none, scalar, vector or a list of axes")
+        raise wrong("`none`, `scalar`, `vector` or a list of axes")
     return axes
 
 
 Number = StrictInt | StrictFloat
 DimField = Annotated[Dim, BeforeValidator(_dim)]
 AxisName = StrictStr
-AxisList = Annotated[tuple[AxisName, ...], BeforeValidator(_listed)]
+AxisList = Annotated[tuple[AxisName, ...], BeforeValidator(axis_list)]
 Finite = Annotated[Number, AfterValidator(_finite)]
 Positive = Annotated[Number, AfterValidator(_positive)]
 NotNegative = Annotated[Number, AfterValidator(_not_negative)]

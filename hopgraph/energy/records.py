@@ -16,11 +16,11 @@ Options = Mapping[str, Any]
 
 
 class RecordError(Exception):
-    """A record refuses its operands. `field` is the option that is at fault, if one is."""
+    """A record refuses its operands. `field` is the option at fault, if one is; `word` a name in it that is none of `known`."""
 
-    def __init__(self, message: str, field: str | None = None, known: Sequence[str] = ()) -> None:
+    def __init__(self, message: str, field: str | None = None, word: str = "", known: Sequence[str] = ()) -> None:
         super().__init__(message)
-        self.message, self.field, self.known = message, field, tuple(known)
+        self.message, self.field, self.word, self.known = message, field, word, tuple(known)
 
 
 @dataclass(frozen=True)

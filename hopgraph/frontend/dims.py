@@ -96,8 +96,10 @@ class _Parser:
             return base
         operator = self.take()
         exponent = self.power()
-        if exponent.denominator != 1 or not 0 <= exponent <= MAX_EXPONENT or abs(base) > MAX_VALUE:
-            raise DimError("dim-value", f"the exponent must be an integer from 0 to {MAX_EXPONENT}", operator.offset)
+        if exponent.denominator != 1 or not 0 <= exponent <= MAX_EXPONENT:
+            raise DimError("dim-value", f"the exponent is {_short(exponent)}, not an integer from 0 to {MAX_EXPONENT}", operator.offset)
+        if abs(base) > MAX_VALUE:
+            raise DimError("dim-value", "the value is far out of range", operator.offset)
         return _bounded(base ** int(exponent), operator)
 
     def atom(self) -> Fraction:
@@ -116,12 +118,20 @@ class _Parser:
             self.expect(")")
             self.depth -= 1
             return value
-        raise DimError("dim-syntax", "expected a number, a name or `(`", token.offset)
+        if token.text in ("-", "+"):
+            raise DimError("dim-syntax", f"`{token.text}` stands between two values; a dim has no sign", token.offset)
+        after = " after this" if token.kind == "end" and token.offset else ""
+        offset = max(0, token.offset - 1) if after else token.offset
+        raise DimError("dim-syntax", f"expected a number, a name or `(`{after}", offset)
 
     def expect(self, text: str) -> None:
         token = self.take()
-        if token.text != text:
-            raise DimError("dim-syntax", f"expected {f'`{text}`' if text else 'the end of the expression'}", token.offset)
+        if token.text == text:
+            return
+        if token.kind == "end":
+            raise DimError("dim-syntax", f"expected `{text}` after this", max(0, token.offset - 1))
+        expected = f"an operator or `{text}`" if text else "an operator"
+        raise DimError("dim-syntax", f"expected {expected} before `{token.text}`", token.offset, len(token.text))
 
 
 def names_in(text: str) -> tuple[str, ...]:
@@ -135,9 +145,10 @@ def evaluate(text: str, dims: Mapping[str, int]) -> int:
     value = parser.expression()
     parser.expect("")
     if value.denominator != 1:
-        raise DimError("dim-value", f"`{text}` is {value}, not an integer", 0, len(text))
+        raise DimError("dim-value", f"`{text}` is {_short(value)}, not an integer", 0, len(text))
     if not 0 < value <= MAX_VALUE:
-        raise DimError("dim-value", f"`{text}` is {_short(value)}, not an integer from 1 to {MAX_VALUE:,}", 0, len(text))
+        worth = "" if text == str(value) else f"{_short(value)}, "
+        raise DimError("dim-value", f"`{text}` is {worth}not an integer from 1 to {MAX_VALUE:,}", 0, len(text))
     return int(value)
 
 

@@ -7,14 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
 
 from hopgraph.energy.lagrangians import LAGRANGIANS, Norm, norm_parameters, over_axes
-from hopgraph.energy.options import AxisName, DimField, OptionModel, as_mapping, name_list, wrong
+from hopgraph.energy.options import AxisList, AxisName, DimField, OptionModel, as_mapping, name_list, wrong
 from hopgraph.energy.records import Axes, Emitter, Options, ParameterSpec, RecordError, Value, Weights
 
 Shape = dict[str, int]
 """Axes with their sizes, in order."""
+
+
+def _two(value: Any) -> Any:
+    axes = name_list(value)
+    if axes is None or len(set(axes)) != 2:
+        raise wrong("two axes: that of the patches and that of the channels")
+    return axes
 
 
 class PatchEmbed(OptionModel):
@@ -22,13 +31,13 @@ class PatchEmbed(OptionModel):
 
     size: DimField
     channels: DimField
-    axes: tuple[AxisName, AxisName] = ("n", "c")
+    axes: Annotated[tuple[AxisName, AxisName], BeforeValidator(_two)] = ("n", "c")
 
 
 class Mean(OptionModel):
     """The mean over axes."""
 
-    over: tuple[AxisName, ...]
+    over: AxisList
 
 
 class Linear(OptionModel):
@@ -58,13 +67,13 @@ def _require(options: Options, shape: Shape, field: str) -> Axes:
     axes = tuple(options[field])
     for axis in axes:
         if axis not in shape:
-            raise RecordError(f"axis `{axis}` is not an axis of the input [{', '.join(shape)}]", field, tuple(shape))
+            raise RecordError(f"the operation reads axis `{axis}`, which its input does not have", field, axis, tuple(shape))
     return axes
 
 
 def _patch_shape(options: Options, shape: Shape) -> Shape:
     if len(shape) != 3:
-        raise RecordError(f"patches are cut from an image with three axes, not from [{', '.join(shape)}]")
+        raise RecordError("patches are cut from an image, which has three axes")
     _, height, width = shape.values()
     size = options["size"]
     if height % size or width % size:
@@ -102,10 +111,7 @@ def _norm_emit(emit: Emitter, x: Value, options: Options, weights: Weights, hint
 
 
 def _mean_shorthand(value: Any) -> Any:
-    axes = (value,) if isinstance(value, str) else name_list(value)
-    if axes is None:
-        raise wrong("an axis or a list of axes")
-    return {"over": axes}
+    return {"over": value} if as_mapping(value) is None else value
 
 
 def _mean_shape(options: Options, shape: Shape) -> Shape:
@@ -124,8 +130,10 @@ def _linear_shorthand(value: Any) -> Any:
 
 def _linear_shape(options: Options, shape: Shape) -> Shape:
     kept = dict(list(shape.items())[:-1])
-    if not shape or options["axis"] in kept:
-        raise RecordError(f"a linear map needs a last axis to read and a new name for it; the input has [{', '.join(shape)}]", "axis")
+    if not shape:
+        raise RecordError("a linear map reads the last axis of its input, and this one has none left")
+    if options["axis"] in kept:
+        raise RecordError(f"the result would have the axis `{options['axis']}` twice", "axis")
     return {**kept, options["axis"]: options["out"]}
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hopgraph.errors import At, Findings, Source, Span
+from hopgraph.errors import At, Findings, Path, Source, Span
 from hopgraph.frontend.overlay import apply_settings, apply_variants, settings_of, variant_names
 from hopgraph.frontend.spec import Spec
 from hopgraph.frontend.tree import Tree, parse
@@ -15,13 +15,17 @@ from hopgraph.frontend.validate import validate
 
 @dataclass(frozen=True)
 class LoadedSpec:
-    """A spec as it will be compiled: the validated models, the tree that knows every position, and what was laid over it."""
+    """A spec as it will be compiled: the validated models, the tree that knows every position, and what was laid over it.
+
+    `broken` are the places where the models hold a placeholder for a mistake that is reported already.
+    """
 
     spec: Spec
     tree: Tree
     source: Source
     variants: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
+    broken: tuple[Path, ...] = ()
 
     def locate(self, at: At) -> Span:
         """The position of a place in the spec."""
@@ -43,6 +47,6 @@ def read_spec(
     names = tuple(name.strip() for name in variant.split(",") if name.strip()) if isinstance(variant, str) else tuple(variant or ())
     settings = settings_of(overrides)
     tree = apply_settings(apply_variants(parse(source), names, findings), settings, findings)
-    validated = validate(tree, findings)
+    validated, broken = validate(tree, findings)
     findings.found = [diagnostic.located(tree) for diagnostic in findings.found]
-    return LoadedSpec(validated, tree, source, names, settings) if validated else None
+    return LoadedSpec(validated, tree, source, names, settings, broken) if validated else None

@@ -5,9 +5,10 @@ from __future__ import annotations
 import keyword
 import re
 
-from hopgraph.errors import At, Findings
+from hopgraph.errors import At, Findings, article
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_TITLE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 MAX_LENGTH = 64
 
 RESERVED = frozenset(
@@ -31,6 +32,7 @@ RESERVED = frozenset(
         "extra_repr",
         "float",
         "forward",
+        "gain",
         "get_buffer",
         "get_extra_state",
         "get_parameter",
@@ -38,6 +40,7 @@ RESERVED = frozenset(
         "half",
         "ipu",
         "load_state_dict",
+        "log_gain",
         "modules",
         "mtia",
         "named_buffers",
@@ -78,12 +81,16 @@ RESERVED = frozenset(
 
 def check_name(name: str, kind: str, at: At, findings: Findings) -> None:
     """Report a name that cannot be used for a part of that kind."""
-    message = None
-    if not _NAME.fullmatch(name) or len(name) > MAX_LENGTH:
-        message = f"`{name[:40]}` cannot name a {kind}: a name is a letter, then letters, digits or `_`, at most {MAX_LENGTH}"
-    elif keyword.iskeyword(name):
-        message = f"`{name}` cannot name a {kind}: it is a word of Python, in which the model is written"
-    elif kind != "dim" and name in RESERVED:
-        message = f"`{name}` cannot name a {kind}: weights are named after it, and modules use this name themselves"
-    if message:
-        findings.add("name-invalid", message, at, helps=["choose another name"])
+    reason = None
+    if len(name) > MAX_LENGTH:
+        reason = f"it has {len(name):,} characters, and {MAX_LENGTH} are the most"
+    elif kind == "spec" and not _TITLE.fullmatch(name):
+        reason = "a name is a letter, then letters, digits, `_`, `-` or `.`"
+    elif kind != "spec" and not _NAME.fullmatch(name):
+        reason = "a name is a letter, then letters, digits or `_`"
+    elif kind != "spec" and keyword.iskeyword(name):
+        reason = "it is a word of Python, in which the model is written"
+    elif kind not in ("spec", "dim", "axis") and name in RESERVED:
+        reason = "weights are named after it, and modules use this name themselves"
+    if reason:
+        findings.add("name-invalid", f"`{name[:40]}` cannot name {article(kind)}: {reason}", at, helps=["choose another name"])

@@ -8,7 +8,9 @@ from typing import Any
 
 from hopgraph.energy.options import as_mapping
 from hopgraph.errors import At, Diagnostic, Findings, HopgraphError, Place, Source, Span, listing, rename_help
-from hopgraph.frontend.tree import Tree, parse_value
+from hopgraph.frontend.spec import Spec
+from hopgraph.frontend.tree import MAX_DEPTH, Tree, parse_value
+from hopgraph.frontend.validate import fields_at
 
 
 def variant_names(tree: Tree) -> list[str]:
@@ -22,33 +24,32 @@ def apply_variants(tree: Tree, names: Iterable[str], findings: Findings) -> Tree
     variants = tree.child("variants")
     known = variant_names(tree)
     for name in names:
-        overlay = variants.child(name) if variants else None
-        if overlay is None or not isinstance(overlay.value, dict):
-            message = f"no variant is named `{name}`" if overlay is None else f"the variant `{name}` should be a mapping of paths to values"
-            place = At(("variants",), key=True) if overlay is None else At(("variants", name))
-            code = "variant-unknown" if overlay is None else "bad-value"
-            findings.add(code, message, place, notes=[f"declared variants are {listing(known)}"], helps=rename_help(name, known))
-            continue
-        for path, node in overlay.value.items():
-            tree = _lay(tree, path, node, overlay.keys[path], findings)
+        overlay = variants.child(name) if variants and name in known else None
+        if overlay is None:
+            notes = [f"declared variants: {listing(known)}" if known else "the spec declares no variants"]
+            place = At(("variants",) if known else (), key=True)
+            findings.add("variant-unknown", f"no variant is named `{name}`", place, notes=notes, helps=rename_help(name, known))
+        elif isinstance(overlay.value, dict):  # any other value is reported by the validation
+            for path, node in overlay.value.items():
+                tree = _lay(tree, path, node, overlay.keys[path], findings)
     return tree
 
 
 def apply_settings(tree: Tree, settings: Iterable[str], findings: Findings) -> Tree:
     """The tree with each `path=value` of the command line laid over it, in turn."""
     for setting in settings:
-        path, equals, text = setting.partition("=")
+        path, equals, _ = setting.partition("=")
         source = Source("--set", setting)
         span = Span(source, 1, 1, max(1, len(path)))
-        if not equals:
-            findings.add("overlay-path", "a setting is written path=value", span, helps=["write for example `--set dims.C=256`"])
+        if not equals or not path.strip():
+            findings.add("overlay-path", "a setting is written `path=value`", span, helps=["write for example `--set dims.C=256`"])
             continue
         try:
-            node = parse_value(text, "--set")
+            node = parse_value(source, len(path) + 1)
         except HopgraphError as error:
             findings.found.extend(error.diagnostics)
             continue
-        tree = _lay(tree, path.strip(), node, span, findings)
+        tree = _lay(tree, path.strip(), node, span, findings, new_dims=False)
     return tree
 
 
@@ -57,30 +58,42 @@ def settings_of(overrides: Mapping[str, Any] | Iterable[str] | None) -> tuple[st
     if overrides is None:
         return ()
     items = as_mapping(overrides)
-    return tuple(overrides) if items is None else tuple(f"{path}={json.dumps(value)}" for path, value in items.items())
+    if items is None:
+        return (overrides,) if isinstance(overrides, str) else tuple(overrides)
+    return tuple(f"{path}={json.dumps(value, ensure_ascii=False)}" for path, value in items.items())
 
 
-def _lay(tree: Tree, path: str, node: Tree, key: Span, findings: Findings) -> Tree:
+def _lay(tree: Tree, path: str, node: Tree, key: Span, findings: Findings, *, new_dims: bool = True) -> Tree:
+    """The tree with `node` at `path`. A new dim in a setting is a slip: nothing would read it."""
     steps = tuple(path.split("."))
-    at: Tree | None = tree
+    laid, at = tree, tree
     for index, step in enumerate(steps):
-        assert at is not None
-        last = index == len(steps) - 1
-        child = at.child(step)
-        if child is None and not (last and isinstance(at.value, dict) and step):
-            known = list(at.value) if isinstance(at.value, dict) else []
-            findings.found.append(_no_place(path, steps[:index], step, known, key))
+        child, last = at.child(step), index == len(steps) - 1
+        new_name = last and (new_dims or steps[0] != "dims")
+        if index == MAX_DEPTH or (child is None and not _may_add(at, steps[: index + 1], new_name)):
+            findings.found.append(_no_place(path, steps[:index], step, at, key))
             return tree
-        at = child
-    return tree.replaced(steps, node, key)
+        if child is None and not last:
+            laid = laid.replaced(steps[: index + 1], Tree({}, key), key)
+        at = child or Tree({}, key)
+    return laid.replaced(steps, node, key)
 
 
-def _no_place(path: str, parent: tuple[str, ...], step: str, known: list[str], at: Place) -> Diagnostic:
+def _may_add(at: Tree, steps: tuple[str, ...], new_name: bool) -> bool:
+    """Whether the last step may be added to a node: a field of the language, or a name that a spec gives where `new_name`."""
+    owner = fields_at(Spec, steps[:-1])
+    is_field = owner is not None and steps[-1] in owner.model_fields
+    return isinstance(at.value, dict) and (is_field or (new_name and steps[-1] != "" and not steps[-1].isdecimal()))
+
+
+def _no_place(path: str, parent: tuple[str, ...], step: str, at: Tree, place: Place) -> Diagnostic:
     where = f"`{'.'.join(parent)}`" if parent else "the spec"
-    return Diagnostic(
-        "overlay-path",
-        f"`{path}` names a place that the spec does not have: {where} has no `{step}`",
-        at,
-        notes=(f"it has {listing(known)}",),
-        helps=tuple(rename_help(step, known)),
-    )
+    message, helps = f"`{path}` names a place that the spec does not have: {where} has no `{step}`", []
+    if isinstance(at.value, dict):
+        notes = (f"it has {listing(at.value)}",)
+        helps = rename_help(step, at.value)
+    elif isinstance(at.value, tuple):
+        notes = (f"it is a list of {len(at.value)}, numbered from 0",)
+    else:
+        notes = (f"it is one value, `{at.value}`",)
+    return Diagnostic("overlay-path", message, place, notes=notes, helps=tuple(helps))

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, StrictBool, StrictStr
 
 from hopgraph.energy.lagrangians import LAGRANGIANS
 from hopgraph.energy.maps import MAPS
-from hopgraph.energy.options import AxisList, AxisName, DimField, NotNegative, OptionModel, Positive, as_mapping, name_list, wrong
+from hopgraph.energy.options import AxisList, AxisName, DimField, NotNegative, OptionModel, Positive, as_list, as_mapping, name_list, wrong
 from hopgraph.frontend.choice import Choice, Chosen, as_is
 from hopgraph.frontend.ends import ENDS
 
@@ -23,25 +23,42 @@ LagrangianField = Annotated[Chosen, Choice("Lagrangian", {name: (record.options,
 MapField = Annotated[Chosen, Choice("linear map", {name: (record.options, record.shorthand) for name, record in MAPS.items()})]
 EndField = Annotated[Chosen, Choice("operation", {name: (record.options, record.shorthand) for name, record in ENDS.items()})]
 
-Word = Literal["tied", "own", "off"]
+MAX_PARTS = 200
+"""How many layers, synapses, groups and axes a block may have, how many operations an encoder, a readout or a chain."""
+MAX_FACTORS = 8
+"""How many factors a synapse may have."""
+
+
+def at_most(count: int) -> BeforeValidator:
+    """A list or a mapping with a limit to its entries."""
+
+    def check(value: Any) -> Any:
+        if isinstance(value, dict | list) and len(value) > count:  # pyright: ignore[reportUnknownArgumentType]
+            raise wrong(f"a {'list' if isinstance(value, list) else 'mapping'} of at most {count} entries")
+        return value  # pyright: ignore[reportUnknownVariableType]
+
+    return BeforeValidator(check)
+
+
+Few = at_most(MAX_PARTS)
 
 
 class SymmetryKind(OptionModel):
     """What one pull reads: `tied`, `own`, `off`, or `{penalized: lambda}`."""
 
     kind: Literal["tied", "own", "off", "penalized"]
-    penalty: NotNegative | None = None
+    penalty: NotNegative | None = Field(default=None, alias="penalized")
 
 
 def _kind(value: Any) -> Any:
-    if isinstance(value, str):
-        if value not in ("tied", "own", "off"):
-            raise wrong("tied, own, off or {penalized: lambda}")
+    if value in ("tied", "own", "off"):
         return {"kind": value}
     given = as_mapping(value)
     if given is not None and set(given) == {"penalized"}:
-        return {"kind": "penalized", "penalty": given["penalized"]}
-    raise wrong("tied, own, off or {penalized: lambda}")
+        if given["penalized"] is None:
+            raise wrong("`{penalized: lambda}` with a number for lambda")
+        return {"kind": "penalized", **given}
+    raise wrong("`tied`, `own`, `off` or `{penalized: lambda}`")
 
 
 SymmetryKindField = Annotated[SymmetryKind, BeforeValidator(_kind)]
@@ -75,17 +92,19 @@ class Factor(OptionModel):
 
     layer: StrictStr
     rename: dict[AxisName, AxisName] = Field(default_factory=dict)
-    through: tuple[MapField, ...] = ()
+    through: Annotated[tuple[MapField, ...], Few] = ()
 
 
 def _factor(value: Any) -> Any:
-    return {"layer": value} if isinstance(value, str) else value
+    if not isinstance(value, str | dict):
+        raise wrong("a layer, or a mapping with the field `layer`")
+    return {"layer": value} if isinstance(value, str) else value  # pyright: ignore[reportUnknownVariableType]
 
 
 class Synapse(OptionModel):
     """A product of factors, summed over all axes: E = - sum prod_f A_f g_f."""
 
-    factors: dict[StrictStr, Annotated[Factor, BeforeValidator(_factor)]]
+    factors: Annotated[dict[StrictStr, Annotated[Factor, BeforeValidator(_factor)]], at_most(MAX_FACTORS)]
     symmetry: SymmetryField | None = None
 
 
@@ -100,7 +119,9 @@ class Group(OptionModel):
 
 def _group(value: Any) -> Any:
     names = name_list(value)
-    return value if names is None else {"synapses": names}
+    if names is None and not isinstance(value, dict):
+        raise wrong("a list of synapses, or a mapping with the field `synapses`")
+    return value if names is None else {"synapses": names}  # pyright: ignore[reportUnknownVariableType]
 
 
 class Update(OptionModel):
@@ -108,7 +129,7 @@ class Update(OptionModel):
 
     form: Literal["residual", "decay"] = "residual"
     step: Positive = 1.0
-    groups: tuple[Annotated[Group, BeforeValidator(_group)], ...] | None = None
+    groups: Annotated[tuple[Annotated[Group, BeforeValidator(_group)], ...] | None, Few] = None
 
 
 class Block(OptionModel):
@@ -116,28 +137,47 @@ class Block(OptionModel):
 
     depth: DimField = Field(default="1", validate_default=True)
     steps: DimField = Field(default="1", validate_default=True)
-    axes: dict[AxisName, DimField]
-    layers: dict[StrictStr, Layer]
-    synapses: dict[StrictStr, Synapse]
+    axes: Annotated[dict[AxisName, DimField], Few]
+    layers: Annotated[dict[StrictStr, Layer], Few]
+    synapses: Annotated[dict[StrictStr, Synapse], Few]
     symmetry: SymmetryKindField = Field(default="tied", validate_default=True)
     update: Update = Update()
+
+
+def _image(value: Any) -> Any:
+    sizes = as_list(value)
+    if sizes is None or len(sizes) != 3:
+        raise wrong("three sizes: channels, height and width")
+    return sizes
 
 
 class ImageInput(OptionModel):
     """What the model reads: an image of channels, height and width."""
 
-    image: tuple[DimField, DimField, DimField]
+    image: Annotated[tuple[DimField, DimField, DimField], BeforeValidator(_image)]
+
+
+def _version(value: Any) -> Any:
+    if type(value) is not int or value != LANGUAGE:
+        raise wrong(f"{LANGUAGE}")
+    return value
+
+
+def _overlay(value: Any) -> Any:
+    if as_mapping(value) is None:
+        raise wrong("a mapping of paths to values, such as `{dims.C: 64}`")
+    return value
 
 
 class Spec(OptionModel):
     """A whole spec, with its variants already laid over it."""
 
-    hopgraph: Literal[1]
+    hopgraph: Annotated[Literal[1], BeforeValidator(_version)]
     name: StrictStr
     cite: StrictStr | None = None
     dims: dict[StrictStr, DimField] = Field(default_factory=dict)
     input: ImageInput
-    encoder: tuple[EndField, ...] = ()
+    encoder: Annotated[tuple[EndField, ...], Few] = ()
     block: Block
-    readout: tuple[EndField, ...] = ()
-    variants: dict[StrictStr, dict[StrictStr, Any]] = Field(default_factory=dict)
+    readout: Annotated[tuple[EndField, ...], Few] = ()
+    variants: dict[StrictStr, Annotated[dict[StrictStr, Any], BeforeValidator(_overlay)]] = Field(default_factory=dict)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
-from hopgraph.errors import At, Findings, Path, listing, rename_help
+from hopgraph.errors import At, Findings, Path, listing, rename_help, similar
 from hopgraph.frontend.choice import Choice
+from hopgraph.frontend.repair import repaired
 from hopgraph.frontend.spec import LANGUAGE, Spec
 from hopgraph.frontend.tree import Tree
 
@@ -28,77 +31,103 @@ EXPECTED = {
 """What was expected, by pydantic's type of error."""
 
 
-def validate(tree: Tree, findings: Findings) -> Spec | None:
-    """The spec that a tree holds, or None. Every mistake is added to `findings`.
+def validate(tree: Tree, findings: Findings) -> tuple[Spec | None, tuple[Path, ...]]:
+    """The spec that a tree holds, or None, and the places where a placeholder stands for what is wrong.
 
-    Unknown fields are reported and left out, so that what remains can still be checked.
+    Every mistake is added to `findings`. With placeholders in their places (see :mod:`hopgraph.frontend.repair`) what
+    remains can still be checked; None where too little does.
     """
     if not isinstance(tree.value, dict):
         findings.add("bad-value", "a spec is a mapping of fields", At(()), helps=["start from a shipped spec"])
-        return None
+        return None, ()
     try:
-        return Spec.model_validate(tree.plain())
+        return Spec.model_validate(tree.plain()), ()
     except ValidationError as error:
-        unknown = _report(error, tree, findings)
-    for path in unknown:
+        errors = error.errors(include_url=False)
+    if any(item["loc"] == ("hopgraph",) and item["type"] != "missing" for item in errors):
+        _other_version(findings)
+        return None, ()
+    return _without_mistakes(tree, _report(errors, tree, findings))
+
+
+def _without_mistakes(tree: Tree, mistakes: list[Path]) -> tuple[Spec | None, tuple[Path, ...]]:
+    """The spec with placeholders for its mistakes, and their places."""
+    broken: list[Path] = []
+    for path in mistakes:
+        repair = repaired(tree, path)
+        if repair is None:
+            return None, ()
+        tree, place = repair
+        broken.append(place)
+    for path in list(_unknown(tree)):
         tree = tree.without(path)
+        if len(path) > 3 and _meant(path) is None:  # what it was to say of a layer or a factor is not known
+            broken.append(path[:-1])
     try:
-        return Spec.model_validate(tree.plain()) if unknown else None
+        return Spec.model_validate(tree.plain()), tuple(broken)
+    except ValidationError:
+        return None, ()
+
+
+def _unknown(tree: Tree) -> Iterator[Path]:
+    """The fields of a tree that are not part of the language."""
+    try:
+        Spec.model_validate(tree.plain())
     except ValidationError as error:
-        _report(error, tree, findings)
-        return None
+        for item in error.errors(include_url=False):
+            path = item["loc"]
+            owner = tree.at(path[:-1])
+            if item["type"] == "extra_forbidden" and owner is not None and isinstance(owner.value, dict):
+                yield path
 
 
-def _report(error: ValidationError, tree: Tree, findings: Findings) -> list[Path]:
-    """Add each error; give the paths of unknown fields."""
-    unknown: list[Path] = []
-    numbers: set[Path] = set()
-    for item in error.errors(include_url=False):
+def _report(errors: list[ErrorDetails], tree: Tree, findings: Findings) -> list[Path]:
+    """Add each error; give the places that need a placeholder."""
+    extra = [item["loc"] for item in errors if item["type"] == "extra_forbidden"]
+    mistakes = [place for place in map(_meant, extra) if place is not None and (place in extra or tree.at(place) is None)]
+    for path in extra:
+        _unknown_field(path, findings)
+    for item in errors:
         path: Path = item["loc"]
-        kind = item["type"]
-        if kind == "extra_forbidden":
-            _unknown_field(path, findings)
-            if _has(tree, path):
-                unknown.append(path)
-        elif kind == "missing":
-            _missing_field(path, findings)
-        elif path == ("hopgraph",):
-            findings.add(
-                "version",
-                f"this version of hopgraph reads version {LANGUAGE} of the language",
-                At(path),
-                helps=[f"write `hopgraph: {LANGUAGE}`"],
-            )
-        elif kind in ("int_type", "float_type") and path[-1:] in (("int",), ("float",)):
-            if path[:-1] not in numbers:  # a number is an int or a float: pydantic reports a miss of each
-                numbers.add(path[:-1])
-                findings.add("bad-value", f"`{_name(path[:-1])}` should be a number", At(path[:-1]))
+        if item["type"] == "extra_forbidden":
+            continue
+        if item["type"] == "missing":
+            if path not in mistakes:  # else it is there under a misspelt name, which is reported
+                _missing_field(path, findings)
         else:
             _bad_value(path, dict(item), findings)
-    return unknown
+        mistakes.append(path)
+    return mistakes
 
 
-def _name(path: Path) -> str:
-    return next((str(step) for step in reversed(path) if isinstance(step, str)), "spec")
+def _meant(path: Path) -> Path | None:
+    """The field that an unknown one was meant to be: nothing is known of that one. Itself, for a record of a table."""
+    owner = fields_at(Spec, path[:-1])
+    if owner is None or _is_table(owner):
+        return path
+    near = similar(str(path[-1]), owner.model_fields)
+    return (*path[:-1], near[0]) if near else None
 
 
-def _has(tree: Tree, path: Path) -> bool:
-    for step in path[:-1]:
-        child = tree.child(step)
-        if child is None:
-            return False
-        tree = child
-    return isinstance(tree.value, dict) and str(path[-1]) in tree.value and len(tree.value) > 1
+def _is_table(owner: type[BaseModel]) -> bool:
+    """Whether a model is that of a choice among records, with one field for each."""
+    return owner.__name__ in ("Lagrangian", "linear map", "operation")
+
+
+def _other_version(findings: Findings) -> None:
+    message = f"this version of hopgraph reads version {LANGUAGE} of the language"
+    findings.add("version", message, At(("hopgraph",)), helps=[f"write `hopgraph: {LANGUAGE}`"])
 
 
 def _unknown_field(path: Path, findings: Findings) -> None:
     word = str(path[-1])
     owner = fields_at(Spec, path[:-1])
-    title = owner.__name__ if (owner and " " in owner.__name__) or (owner and owner.__name__ in ("Lagrangian", "operation")) else None
     known = list(owner.model_fields) if owner else []
-    message = f"no {title} is named `{word}`" if title else f"`{word}` is not a field of {_place(path[:-1])}"
-    kind = f"{title}s" if title else "fields"
-    findings.add("unknown-field", message, At(path, key=True), notes=[f"known {kind} are {listing(known)}"], helps=rename_help(word, known))
+    if owner and _is_table(owner):
+        message, kind = f"no {owner.__name__} is named `{word}`", f"{owner.__name__}s"
+    else:
+        message, kind = f"`{word}` is not a field of {_place(path[:-1])}", "fields"
+    findings.add("unknown-field", message, At(path, key=True), notes=[f"known {kind}: {listing(known)}"], helps=rename_help(word, known))
 
 
 def _place(path: Path) -> str:
@@ -106,24 +135,32 @@ def _place(path: Path) -> str:
 
 
 def _missing_field(path: Path, findings: Findings) -> None:
-    findings.add(
-        "missing-field", f"{_place(path[:-1])} needs the field `{path[-1]}`", At(path[:-1], key=True), helps=[f"add `{path[-1]}:`"]
-    )
+    help_line = f"add `hopgraph: {LANGUAGE}`" if path == ("hopgraph",) else f"add `{path[-1]}:`"
+    findings.add("missing-field", f"{_place(path[:-1])} needs the field `{path[-1]}`", At(path[:-1], key=True), helps=[help_line])
 
 
 def _bad_value(path: Path, item: Mapping[str, Any], findings: Findings) -> None:
     context: Mapping[str, Any] = item.get("ctx", {})
-    if item["type"] == "literal_error":
+    if path[-1:] in (("int",), ("float",)):  # a number is an int or a float: pydantic reports a miss of each
+        path, expected = path[:-1], "a number"
+    elif item["type"] == "literal_error":
         expected = str(context["expected"]).replace("'", "`")
     else:
         expected = str(context.get("expected") or EXPECTED.get(item["type"]) or item["msg"])
     given = item.get("input")
-    helps = rename_help(given, _words(expected)) if isinstance(given, str) else []
-    findings.add("bad-value", f"`{_name(path)}` should be {expected}", At(path), helps=helps)
+    near = similar(given, _words(expected)) if isinstance(given, str) else []
+    helps = ["write " + " or ".join(f"`{word}`" for word in near)] if near else []
+    findings.add("bad-value", f"{_subject(path)} should be {expected}", At(path), helps=helps)
+
+
+def _subject(path: Path) -> str:
+    """What a place is called: its field, or an entry of it."""
+    name = next((str(step) for step in reversed(path) if isinstance(step, str)), "spec")
+    return f"an entry of `{name}`" if path and isinstance(path[-1], int) else f"`{name}`"
 
 
 def _words(expected: str) -> list[str]:
-    return [word.strip(" `") for word in expected.replace(" or ", ",").split(",") if word.strip()]
+    return re.findall(r"`(\w+)`", expected)
 
 
 def fields_at(model: type[BaseModel], path: Path) -> type[BaseModel] | None:

@@ -20,7 +20,7 @@ def _pulls(synapse: Synapse, findings: Findings) -> tuple[Pull, ...]:
     names = [factor.name for factor in synapse.factors]
     for name in symmetry.pulls:
         if name not in names:
-            notes = [f"its factors are {listing(names)}"]
+            notes = [f"its factors: {listing(names)}"]
             message = f"synapse `{synapse.name}` has no factor `{name}`"
             findings.add("pull-unknown", message, At((*symmetry.at, name), key=True), notes=notes, helps=rename_help(name, names))
     pulls = tuple(_pull(synapse, name, first=index == 0) for index, name in enumerate(names))

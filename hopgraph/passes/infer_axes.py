@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 
 from hopgraph.energy.maps import MAPS
 from hopgraph.energy.records import RecordError
 from hopgraph.errors import At, Findings, listing, rename_help
 from hopgraph.frontend.ends import ENDS, Shape
-from hopgraph.graph.ham import Block, EndOp, Factor, Ham, Layer, Synapse, place
+from hopgraph.frontend.names import check_name
+from hopgraph.graph.ham import Block, ChainMap, EndOp, Factor, Ham, Layer, Synapse, place
 from hopgraph.passes.base import Pass
 from hopgraph.passes.resolve_dims import UNKNOWN
+
+MAX_AXES = 8
+"""How many axes a value may have. The product of a synapse may be over twice as many: einsum has a letter for each."""
 
 
 def run(ham: Ham, findings: Findings) -> Ham:
@@ -26,37 +31,42 @@ def run(ham: Ham, findings: Findings) -> Ham:
     return replace(ham, encoder=encoder, readout=readout, block=replace(block, synapses=synapses))
 
 
-def _check_axes(axes: tuple[str, ...], block: Block, at: At, findings: Findings) -> bool:
-    unknown = [axis for axis in axes if axis not in block.axes]
-    for axis in unknown:
+def _check_axes(places: Iterable[tuple[str, At]], block: Block, findings: Findings) -> bool:
+    """Whether the block declares every axis that is named at some place."""
+    unknown = [(axis, at) for axis, at in places if axis not in block.axes]
+    for axis, at in unknown:
         findings.add(
             "axis-unknown",
             f"the block declares no axis `{axis}`",
             at,
             related=[(At(("block", "axes"), key=True), "axes are declared here")],
-            notes=[f"declared axes are {listing(block.axes)}"],
+            notes=[f"declared axes: {listing(block.axes)}"],
             helps=rename_help(axis, block.axes),
         )
     return not unknown
 
 
+def _check_count(count: int, most: int, what: str, at: At, findings: Findings) -> bool:
+    if count > most:
+        findings.add("too-large", f"{what} has {count} axes; {most} are the most", at)
+    return count <= most
+
+
 def _check_layer(layer: Layer, block: Block, findings: Findings) -> bool:
-    known = _check_axes(layer.axes, block, place(layer.at, "axes"), findings)
-    if len(set(layer.axes)) < len(layer.axes):
-        findings.add("axes-mismatch", f"layer `{layer.name}` has an axis twice", place(layer.at, "axes"))
-        known = False
-    for field in ("over", "gain", "bias"):
+    """Check a layer's axes and its Lagrangian's; whether the layer's are known."""
+    known = _check_axes(((axis, place(layer.at, "axes", index)) for index, axis in enumerate(layer.axes)), block, findings)
+    known &= _check_count(len(layer.axes), MAX_AXES, f"layer `{layer.name}`", place(layer.at, "axes"), findings)
+    for field in ("over", "gain", "bias") if known else ():
         value = layer.options.get(field)
-        for axis in value if isinstance(value, tuple) else ():
+        for index, axis in enumerate(value if isinstance(value, tuple) else ()):
             if axis not in layer.axes:
                 findings.add(
                     "axis-unknown",
-                    f"the Lagrangian of layer `{layer.name}` is over axis `{axis}`, which the layer does not have",
-                    place(layer.at, "lagrangian", layer.lagrangian, field),
+                    f"layer `{layer.name}` has no axis `{axis}`, which `{field}` of its Lagrangian names",
+                    place(layer.at, "lagrangian", layer.lagrangian, field, index),
                     related=[(place(layer.at, "axes"), "the layer's axes")],
                     helps=rename_help(axis, layer.axes),
                 )
-                known = False
     return known
 
 
@@ -72,24 +82,28 @@ def _synapse(synapse: Synapse, layers: dict[str, Layer], usable: set[str], block
 def _check_product(synapse: Synapse, factors: tuple[Factor, ...], findings: Findings) -> None:
     """An axis that one factor alone has would be summed away in every pull but its own, where it would be made up."""
     uses = Counter(axis for factor in factors for axis in factor.axes)
-    for factor in factors:
-        for axis in factor.axes:
-            if uses[axis] == 1 and len(factors) > 1:
-                others = [(At(other.at), f"has the axes [{', '.join(other.axes)}]") for other in factors if other is not factor]
-                findings.add(
-                    "axes-mismatch",
-                    f"in synapse `{synapse.name}` only the factor `{factor.name}` has the axis `{axis}`",
-                    At(factor.at),
-                    related=others,
-                    notes=[f"`{factor.name}` has the axes [{', '.join(factor.axes)}]"],
-                    helps=["map or rename axes so that each is shared by at least two factors"],
-                )
+    if not _check_count(len(uses), 2 * MAX_AXES, f"synapse `{synapse.name}`", At(synapse.at, key=True), findings):
+        return
+    single = [(axis, factor) for factor in factors for axis in factor.axes if uses[axis] == 1]
+    if not single or len(factors) < 2:
+        return
+    alone = " and ".join(f"`{axis}` is only in `{factor.name}`" for axis, factor in single[:4])
+    first = single[0][1]
+    others = [factor for factor in factors if factor is not first]
+    findings.add(
+        "axes-mismatch",
+        f"the axes of synapse `{synapse.name}` do not pair up: {alone}",
+        At(first.at),
+        related=[(At(other.at), f"`{other.name}` has the axes [{', '.join(other.axes)}]") for other in others[:4]],
+        notes=[f"`{first.name}` has the axes [{', '.join(first.axes)}]"],
+        helps=["map or rename axes so that each is shared by at least two factors"],
+    )
 
 
 def _factor(factor: Factor, layers: dict[str, Layer], usable: set[str], block: Block, findings: Findings) -> Factor:
     if factor.layer not in layers:
         at = At((*factor.at, "layer"))
-        notes = [f"declared layers are {listing(layers)}"]
+        notes = [f"declared layers: {listing(layers)}"]
         findings.add("layer-unknown", f"no layer is named `{factor.layer}`", at, notes=notes, helps=rename_help(factor.layer, layers))
         return factor
     layer = layers[factor.layer]
@@ -105,14 +119,22 @@ def _factor(factor: Factor, layers: dict[str, Layer], usable: set[str], block: B
                 helps=rename_help(old, layer.axes),
             )
             return factor
-    if not _check_axes(tuple(factor.rename.values()), block, place(factor.at, "rename"), findings):
+    if not _check_axes(((new, place(factor.at, "rename", old)) for old, new in factor.rename.items()), block, findings):
         return factor
     seen = tuple(factor.rename.get(axis, axis) for axis in layer.axes)
-    resized = [(old, new) for old, new in factor.rename.items() if block.axes[old] != block.axes[new]]
-    if resized or len(set(seen)) < len(seen):
-        reason = f"axis `{resized[0][0]}` and axis `{resized[0][1]}` have different sizes" if resized else "two axes would get one name"
-        findings.add("axes-mismatch", f"`rename` cannot be applied: {reason}", place(factor.at, "rename"))
+    if len(set(seen)) < len(seen):
+        twice = next(axis for axis in seen if seen.count(axis) > 1)
+        findings.add("axes-mismatch", f"two axes of layer `{layer.name}` would be named `{twice}` here", place(factor.at, "rename"))
         return factor
+    for old, new in factor.rename.items():
+        if UNKNOWN not in (block.axes[old], block.axes[new]) and block.axes[old] != block.axes[new]:
+            findings.add(
+                "axes-mismatch",
+                f"axis `{old}` cannot be renamed to `{new}`: their sizes are {block.axes[old]} and {block.axes[new]}",
+                place(factor.at, "rename", old),
+                related=[(At(("block", "axes", name), key=True), f"`{name}` is declared here") for name in (old, new)],
+            )
+            return factor
     return _chain(replace(factor, seen=seen), block, findings)
 
 
@@ -124,58 +146,82 @@ def _chain(factor: Factor, block: Block, findings: Findings) -> Factor:
             target = MAPS[step.kind].target(step.options, axes)
         except RecordError as error:
             at = place(step.at, *([error.field] if error.field else []))
-            findings.add("map-invalid", error.message, at, notes=[f"it is applied to the axes [{', '.join(axes)}]"])
+            notes, helps = [f"its input has the axes [{', '.join(axes)}]"], rename_help(error.word, error.known)
+            findings.add("map-invalid", error.message, at, notes=notes, helps=helps)
             return factor
-        new = tuple(axis for axis in target if axis not in axes)
-        if not _check_axes(new, block, At(step.at), findings):
+        if not _check_axes(((axis, _naming(step, axis)) for axis in target if axis not in axes), block, findings):
+            return factor
+        if not _check_count(len(target), MAX_AXES, "the result of this map", At(step.at), findings):
             return factor
         chain[index] = replace(step, source=axes, target=target)
         axes = target
     return replace(factor, chain=tuple(chain), axes=axes)
 
 
-def _ends(operations: tuple[EndOp, ...], shape: Shape, findings: Findings) -> tuple[tuple[EndOp, ...], Shape]:
+def _naming(step: ChainMap | EndOp, axis: str) -> At:
+    """Where the options of a map or an operation name an axis that it gives."""
+    for field, value in step.options.items():
+        if value == axis:
+            return place(step.at, field)
+        if isinstance(value, tuple) and axis in value:
+            return place(step.at, field, value.index(axis))
+        for old, new in value.items() if isinstance(value, dict) else ():
+            if axis in new:
+                return place(step.at, field, old, new.index(axis))
+    return At(step.at)
+
+
+def _ends(operations: tuple[EndOp, ...], shape: Shape | None, findings: Findings) -> tuple[tuple[EndOp, ...], Shape | None]:
+    """The operations with the sizes of what they read and give, and the last of these; None where it is not known."""
     found: list[EndOp] = []
     for operation in operations:
-        if not shape or UNKNOWN in shape.values() or UNKNOWN in operation.options.values():
-            shape = {}
-            found.append(operation)
-            continue
-        try:
-            target = ENDS[operation.kind].shape(operation.options, shape)
-        except RecordError as error:
-            at = place(operation.at, *([error.field] if error.field else []))
-            findings.add(
-                "operation-invalid", error.message, at, helps=[f"its input has the axes {listing(error.known)}"] if error.known else []
-            )
-            target = {}
-        found.append(replace(operation, source=shape, target=target))
+        target = None
+        if shape is not None and UNKNOWN not in (*shape.values(), *operation.options.values()):
+            target = _target(operation, shape, findings)
+        found.append(replace(operation, source=shape or {}, target=target or {}))
         shape = target
     return tuple(found), shape
 
 
-def _state(ham: Ham, entry: Shape, usable: set[str], findings: Findings) -> Shape:
+def _target(operation: EndOp, shape: Shape, findings: Findings) -> Shape | None:
+    try:
+        target = ENDS[operation.kind].shape(operation.options, shape)
+    except RecordError as error:
+        at = place(operation.at, *([error.field] if error.field else []))
+        notes, helps = [f"its input has the axes {_sizes(shape)}"], rename_help(error.word, error.known)
+        findings.add("operation-invalid", error.message, at, notes=notes, helps=helps)
+        return None
+    for axis in target:
+        if axis not in shape:
+            check_name(axis, "axis", _naming(operation, axis), findings)
+    return target
+
+
+def _state(ham: Ham, entry: Shape | None, usable: set[str], findings: Findings) -> Shape | None:
     """The slow layer's axes and sizes, checked against what the encoder gives."""
     slow = ham.block.slow
     if len(slow) != 1:
         findings.add(
             "slow-layers",
-            f"a block with an encoder needs exactly one slow layer; this one has {listing(layer.name for layer in slow)}",
+            f"a block has exactly one slow layer; here {' and '.join(f'`{layer.name}`' for layer in slow)} are slow"
+            if slow
+            else "a block has exactly one slow layer; here all are fast",
             At(("block", "layers"), key=True),
-            helps=["mark the hidden layers `fast: true`"],
+            helps=["mark the hidden layers `fast: true`" if slow else "leave `fast` out of the layer that the encoder gives"],
         )
-        return {}
+        return None
     layer = slow[0]
     if layer.name not in usable:
-        return {}
+        return None
     state = {axis: ham.block.axes[axis] for axis in layer.axes}
-    if entry and UNKNOWN not in state.values() and list(entry.items()) != list(state.items()):
+    giver = "the encoder gives" if ham.encoder else "there is no encoder, the input is"
+    if entry is not None and UNKNOWN not in (*entry.values(), *state.values()) and list(entry.items()) != list(state.items()):
         findings.add(
             "axes-mismatch",
-            f"the encoder gives {_sizes(entry)}, and layer `{layer.name}` is {_sizes(state)}",
+            f"{giver} {_sizes(entry)}, and layer `{layer.name}` is {_sizes(state)}",
             place(layer.at, "axes"),
-            related=[(At(ham.encoder[-1].at if ham.encoder else ("input",)), "the encoder's result comes from here")],
-            helps=["make the sizes equal: the encoder's result is the layer's first state"],
+            related=[(At(ham.encoder[-1].at if ham.encoder else ("input",)), "this is the layer's first state")],
+            helps=["make the axes and their sizes equal"],
         )
     return state
 

@@ -12,18 +12,12 @@ from hopgraph.passes.base import Pass
 
 
 def run(ham: Ham, findings: Findings) -> Ham:
-    """Order the fast layers. A circle among them, and one that nothing pulls on, are reported."""
+    """Order the fast layers. A circle among them, and a layer that nothing pulls on, are reported."""
     block = ham.block
     graph = influences(block)
     fast = [layer for layer in block.layers if layer.fast]
-    for layer in fast:
-        if graph.in_degree(layer.name) == 0:
-            findings.add(
-                "layer-unfed",
-                f"nothing pulls on the fast layer `{layer.name}`",
-                At(layer.at, key=True),
-                helps=["connect it, or leave it out"],
-            )
+    if _complete(block):
+        _report_unfed(block, graph, findings)
     among = graph.subgraph([layer.name for layer in fast])
     components = nx.condensation(among)
     rank = {layer.name: index for index, layer in enumerate(block.layers)}
@@ -35,22 +29,48 @@ def run(ham: Ham, findings: Findings) -> Ham:
 
     for component in nx.lexicographical_topological_sort(components, key=first):
         members = members_of[component]
-        if len(members) > 1 or among.has_edge(members[0], members[0]):
+        if block.slow and (len(members) > 1 or among.has_edge(members[0], members[0])):
             _report_cycle(block, members, findings)
         order += members
     return replace(ham, block=replace(block, fast_order=tuple(order)))
 
 
+def _complete(block: Block) -> bool:
+    """Whether every synapse is whole; one that is not is reported elsewhere, and what it would feed is not known."""
+    layers = {layer.name for layer in block.layers}
+    return all(
+        len(synapse.factors) > 1
+        and all(factor.layer in layers for factor in synapse.factors)
+        and any(pull.symmetry == "tied" for pull in synapse.pulls)
+        for synapse in block.synapses
+    )
+
+
+def _report_unfed(block: Block, graph: nx.DiGraph[str], findings: Findings) -> None:
+    for layer in block.layers:
+        if graph.in_degree(layer.name) == 0:
+            kind, so = ("fast", "it has no value") if layer.fast else ("slow", "it never changes")
+            off = [pull for synapse in block.synapses for pull in synapse.pulls if synapse.factor(pull.factor).layer == layer.name]
+            findings.add(
+                "layer-unfed",
+                f"nothing pulls on the {kind} layer `{layer.name}`, so {so}",
+                At(layer.at, key=True),
+                related=[(At(pull.at), "this pull on it is off") for pull in off[:4]],
+                helps=["turn a pull on it on" if off else "connect it with a synapse, or leave it out"],
+            )
+
+
 def _report_cycle(block: Block, members: list[str], findings: Findings) -> None:
     between = [synapse for synapse in block.synapses if sum(factor.layer in members for factor in synapse.factors) > 1]
-    names = ", ".join(f"`{name}`" for name in members)
+    several = len(members) > 1
+    names = " and ".join(f"`{name}`" for name in members)
     findings.add(
         "fast-cycle",
-        f"the fast layers {names} feed each other in a circle",
+        f"the fast layers {names} feed each other in a circle" if several else f"the fast layer {names} feeds itself",
         At(between[0].at if between else block.layer(members[0]).at, key=True),
-        related=[(At(block.layer(name).at, key=True), "fast") for name in members],
-        notes=["a tied synapse between two fast layers is always a circle; solving one by iteration is not supported yet"],
-        helps=["make one of the layers slow, or set one of the pulls between them to `off`"],
+        related=[(At(block.layer(name).at, key=True), "fast") for name in members[:4]],
+        notes=["solving a circle of fast layers by iteration is not supported yet"],
+        helps=["set one of the pulls between them to `off`" if several else "leave this synapse out, or connect it with another layer"],
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from hopgraph.errors import Diagnostic, Findings, HopgraphError, Source
 from hopgraph.frontend.library import read
 from hopgraph.frontend.load import LoadedSpec, read_spec
+from hopgraph.frontend.repair import independent
 from hopgraph.graph.certificate import Certificate, certify
 from hopgraph.graph.ham import Ham
 from hopgraph.passes import apply_symmetry, infer_axes, order_fast, resolve_dims, schedule_groups, unroll
@@ -74,7 +75,7 @@ def run_passes(loaded: LoadedSpec | None, findings: Findings) -> dict[str, Any]:
             if item is unroll.PASS and findings.found:
                 break
             stages[item.name] = stage = item(stage, findings)
-        findings.found = [diagnostic.located(loaded) for diagnostic in findings.found]
+        findings.found = [diagnostic.located(loaded) for diagnostic in independent(findings.found, loaded.broken)]
     findings.raise_if_any()
     return stages
 

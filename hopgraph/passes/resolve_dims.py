@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import networkx as nx
+
 from hopgraph.energy.options import Dim, OptionModel
 from hopgraph.errors import At, Findings, Path, listing, rename_help
 from hopgraph.frontend import spec as language
@@ -14,39 +16,43 @@ from hopgraph.frontend.names import check_name
 from hopgraph.graph.ham import Block, ChainMap, EndOp, Factor, Group, Ham, Layer, Symmetry, Synapse
 from hopgraph.passes.base import Pass
 
-UNKNOWN = 0
+UNKNOWN = -1
 """The size of an axis whose expression could not be evaluated: reported once, then passed over."""
 
 IMAGE_AXES = ("channels", "height", "width")
 
 
 class _Resolver:
-    def __init__(self, findings: Findings) -> None:
+    def __init__(self, declared: Mapping[str, Dim], findings: Findings) -> None:
         self.findings = findings
+        self.declared = tuple(declared)
         self.dims: dict[str, int] = {}
+        self.declare(declared)
 
     def declare(self, declared: Mapping[str, Dim]) -> None:
         """Evaluate the dims in the order of their dependence; a circle is an error."""
-        state: dict[str, str] = {}
-
-        def visit(name: str, trail: tuple[str, ...]) -> None:
-            if state.get(name) == "done":
-                return
-            if name in trail:
-                circle = " -> ".join((*trail[trail.index(name) :], name))
-                self.findings.add("dim-cycle", f"the dims refer to each other in a circle: {circle}", At(("dims", name)))
-                self.dims[name] = UNKNOWN
-                return
-            for other in _names(declared[name].text):
-                if other in declared:
-                    visit(other, (*trail, name))
-            if state.get(name) != "done":
-                state[name] = "done"
-                self.dims.setdefault(name, self.size(declared[name], ("dims", name)))
-
         for name in declared:
             check_name(name, "dim", At(("dims", name), key=True), self.findings)
-            visit(name, ())
+        graph: nx.DiGraph[str] = nx.DiGraph()
+        graph.add_nodes_from(declared)
+        graph.add_edges_from((other, name) for name in declared for other in _names(declared[name].text) if other in declared)
+        for members in list(nx.strongly_connected_components(graph)):
+            if len(members) > 1 or graph.has_edge(*members, *members):
+                self.report_circle(members, declared)
+                self.dims.update(dict.fromkeys(members, UNKNOWN))
+                graph.remove_nodes_from(members)
+        for name in nx.topological_sort(graph):
+            self.dims[name] = self.size(declared[name], ("dims", name))
+        self.dims = {name: self.dims[name] for name in declared}
+
+    def report_circle(self, members: set[str], declared: Mapping[str, Dim]) -> None:
+        """Report one way around, from the member that is declared first."""
+        way = [next(name for name in declared if name in members)]
+        while way[-1] not in way[:-1]:
+            way.append(next(name for name in _names(declared[way[-1]].text) if name in members))
+        way = way[way.index(way[-1]) :]
+        shown = " -> ".join(way if len(way) <= 8 else [*way[:4], "...", *way[-3:]])
+        self.findings.add("dim-cycle", f"the dims refer to each other in a circle: {shown}", At(("dims", way[0])))
 
     def size(self, dim: Dim, path: Path) -> int:
         """The value of an expression, or UNKNOWN after a diagnostic."""
@@ -56,8 +62,8 @@ class _Resolver:
                 return UNKNOWN
             return evaluate(dim.text, self.dims)
         except DimError as error:
-            notes = [f"declared dims are {listing(self.dims)}"] if error.name else []
-            helps = rename_help(error.name, self.dims) if error.name else []
+            notes = [f"declared dims: {listing(self.declared)}"] if error.name else []
+            helps = rename_help(error.name, self.declared) if error.name else []
             at = At(path, offset=error.offset, length=error.length)
             self.findings.add(error.code, error.message, at, notes=notes, helps=helps)
             return UNKNOWN
@@ -79,8 +85,8 @@ def _names(text: str) -> tuple[str, ...]:
 
 def run(spec: language.Spec, findings: Findings) -> Ham:
     """The graph of a spec. Names that cannot be used and dims that cannot be evaluated are reported."""
-    resolver = _Resolver(findings)
-    resolver.declare(spec.dims)
+    check_name(spec.name, "spec", At(("name",)), findings)
+    resolver = _Resolver(spec.dims, findings)
     sizes = [resolver.size(dim, ("input", "image", index)) for index, dim in enumerate(spec.input.image)]
     return Ham(
         name=spec.name,

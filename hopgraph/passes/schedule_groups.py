@@ -20,7 +20,8 @@ def run(ham: Ham, findings: Findings) -> Ham:
         groups = (Group(tuple(updating), block.form, block.step, (), ("block", "update")),)
     else:
         _check_coverage(groups, updating, block, findings)
-    groups = tuple(_filled(group, block, findings) for group in groups)
+    among = influences(block).subgraph(block.fast_order)
+    groups = tuple(_filled(group, block, among, findings) for group in groups)
     return replace(ham, block=replace(block, groups=groups))
 
 
@@ -32,19 +33,22 @@ def _slow_pulls(synapse: Synapse, block: Block) -> tuple[tuple[str, str], ...]:
 
 def _check_coverage(groups: tuple[Group, ...], updating: list[str], block: Block, findings: Findings) -> None:
     names = [synapse.name for synapse in block.synapses]
+    layers = {layer.name for layer in block.layers}
+    idle = {synapse.name for synapse in block.synapses if block.slow and all(factor.layer in layers for factor in synapse.factors)}
+    idle -= set(updating)
     first: dict[str, At] = {}
     for group in groups:
         for index, name in enumerate(group.synapses):
             at = place(group.at, "synapses", index)
             if name not in names:
-                notes = [f"declared synapses are {listing(names)}"]
+                notes = [f"declared synapses: {listing(names)}"]
                 findings.add("synapse-unknown", f"no synapse is named `{name}`", at, notes=notes, helps=rename_help(name, names))
             elif name in first:
                 findings.add("group-coverage", f"synapse `{name}` is in two groups", at, related=[(first[name], "first here")])
-            elif name not in updating:
+            elif name in idle:
                 findings.add("group-coverage", f"synapse `{name}` pulls on no slow layer", at, helps=[f"leave `{name}` out of the groups"])
             first.setdefault(name, at)
-    for name in updating:
+    for name in updating if set(first) <= set(names) else ():  # an unknown name may be meant for one that is missing
         if name not in first:
             at = At(("block", "update", "groups"), key=True)
             findings.add(
@@ -52,7 +56,7 @@ def _check_coverage(groups: tuple[Group, ...], updating: list[str], block: Block
             )
 
 
-def _filled(group: Group, block: Block, findings: Findings) -> Group:
+def _filled(group: Group, block: Block, among: nx.DiGraph[str], findings: Findings) -> Group:
     slow = [layer.name for layer in block.slow]
     for name in group.own_norms:
         if name not in slow:
@@ -61,17 +65,16 @@ def _filled(group: Group, block: Block, findings: Findings) -> Group:
                 "layer-unknown",
                 f"no slow layer is named `{name}`",
                 at,
-                notes=[f"slow layers are {listing(slow)}"],
+                notes=[f"slow layers: {listing(slow)}"],
                 helps=rename_help(name, slow),
             )
     synapses = [synapse for synapse in block.synapses if synapse.name in group.synapses]
     pulls = tuple(pull for synapse in synapses for pull in _slow_pulls(synapse, block))
-    return replace(group, pulls=pulls, fast=_needed(pulls, block))
+    return replace(group, pulls=pulls, fast=_needed(pulls, block, among))
 
 
-def _needed(pulls: tuple[tuple[str, str], ...], block: Block) -> tuple[str, ...]:
+def _needed(pulls: tuple[tuple[str, str], ...], block: Block, among: nx.DiGraph[str]) -> tuple[str, ...]:
     """The fast layers that some pulls read, and those that these read in turn, in order."""
-    among = influences(block).subgraph(block.fast_order)
     needed: set[str] = set()
     for synapse_name, factor_name in pulls:
         synapse = block.synapse(synapse_name)

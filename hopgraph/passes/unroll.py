@@ -7,24 +7,32 @@ u(g) of one group, and one whole update of a block.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 
 from hopgraph.energy.lagrangians import norm_parameters
 from hopgraph.energy.maps import MAPS
 from hopgraph.energy.records import ParameterSpec, Value
-from hopgraph.errors import Findings
+from hopgraph.errors import At, Findings
 from hopgraph.frontend.ends import ENDS
 from hopgraph.graph.ham import Block, EndOp, Factor, Group, Ham, Layer, Pull, Synapse
 from hopgraph.passes.base import Pass
 from hopgraph.program.builder import Builder
 from hopgraph.program.operations import OPERATIONS
-from hopgraph.program.program import Program
+from hopgraph.program.program import Program, Repeat, Statement
 
 State = dict[str, Value]
 
+MAX_PULLS = 20_000
+"""How many pulls a model may evaluate, its depth and its steps written out."""
+MAX_ELEMENTS = 10**11
+"""How many parameters a model may have, and how many elements a value of one example."""
+
 
 def run(ham: Ham, findings: Findings) -> Program:
-    """The program of the whole model, from the input to the readout."""
+    """The program of the whole model, from the input to the readout. A model past the limits is reported."""
+    if _too_long(ham.block, findings):
+        return Program(ham.name, (), (), (), ())
     builder = Builder()
     value = builder.input("image", tuple(ham.input), tuple(ham.input.values()))
     for end in ham.encoder:
@@ -33,7 +41,49 @@ def run(ham: Ham, findings: Findings) -> Program:
         value = _block(builder, ham.block, index, value)
     for end in ham.readout:
         value = _end(builder, end, "readout", value)
-    return builder.program(ham.name, [value])
+    program = builder.program(ham.name, [value])
+    _check_sizes(program, findings)
+    return program
+
+
+def _too_long(block: Block, findings: Findings) -> bool:
+    """Report a model that evaluates too many pulls: those on slow layers, and in each group those on the fast layers it needs."""
+    pulls = Counter(synapse.factor(pull.factor).layer for synapse in block.synapses for pull in synapse.pulls if pull.symmetry != "off")
+    once = sum(len(group.pulls) + sum(pulls[name] for name in group.fast) for group in block.schedule)
+    total = max(1, once) * block.depth * block.steps
+    if total > MAX_PULLS:
+        findings.add(
+            "too-large",
+            f"the model would evaluate {total:,} pulls; {MAX_PULLS:,} are the most",
+            At(("block", "steps" if block.steps > block.depth else "depth")),
+            notes=[f"depth {block.depth:,} x steps {block.steps:,} x {once:,} pulls"],
+            helps=["lower `depth`, `steps` or the number of groups"],
+        )
+    return total > MAX_PULLS
+
+
+def _check_sizes(program: Program, findings: Findings) -> None:
+    """Report a program with too many parameters, or with a value that has too many elements."""
+    largest = max(program.parameters, key=lambda parameter: math.prod(parameter.shape), default=None)
+    if largest is not None and program.parameter_count > MAX_ELEMENTS:
+        sizes = ", ".join(f"{axis}={size:,}" for axis, size in zip(largest.axes, largest.shape, strict=True))
+        findings.add(
+            "too-large",
+            f"the model has {program.parameter_count:,} parameters; {MAX_ELEMENTS:,} are the most",
+            At(("block",), key=True),
+            notes=[f"the largest parameter is `{largest.name}`, [{sizes}]"],
+            helps=["lower the dims"],
+        )
+    values = [statement.output for item in program.statements for statement in (item.body if isinstance(item, Repeat) else (item,))]
+    value = max((*program.inputs, *values), key=lambda value: math.prod(value.shape))
+    if math.prod(value.shape) > MAX_ELEMENTS and not findings.found:
+        sizes = ", ".join(f"{axis}={size:,}" for axis, size in zip(value.axes, value.shape, strict=True))
+        findings.add(
+            "too-large",
+            f"a value of the model has [{sizes}] elements; {MAX_ELEMENTS:,} are the most",
+            At(("block",), key=True),
+            helps=["lower the dims"],
+        )
 
 
 def update_program(ham: Ham, index: int) -> Program:
@@ -177,11 +227,11 @@ class _BlockEmitter:
             value = MAPS[step.kind].adjoint(self.builder, value, step.source, step.options, weights, hint)
         renamed = {new: old for old, new in target.rename.items()}
         axes = tuple(renamed.get(axis, axis) for axis in value.axes)
-        return Value(value.name, axes, value.shape, value.batched)
+        return self.builder.rename(value, axes)
 
     def chain(self, synapse: Synapse, factor: Factor, pull: Pull, g: Value) -> Value:
         """A factor: its layer's activation, renamed, through its chain, with the weights that this pull reads."""
-        value = Value(g.name, factor.seen, g.shape, g.batched)
+        value = self.builder.rename(g, factor.seen)
         for index, step in enumerate(factor.chain):
             weights = self.weights(synapse, factor, index, pull)
             hint = self.hint(synapse.name, factor.name)
@@ -204,11 +254,11 @@ class _BlockEmitter:
         base = self.name(synapse.name, factor.name, label)
         other = self.name(synapse.name, f"{pull.symmetry}_{pull.factor}", factor.name, label)
         if pull.symmetry == "own":
-            return self.builder.parameter(other, spec)
+            return self.builder.parameter(other, spec, base=base)
         value = self.builder.parameter(base, spec)
         if pull.symmetry != "penalized":
             return value
-        departure = self.builder.parameter(other, spec, pull.penalty)
+        departure = self.builder.parameter(other, spec, pull.penalty, base)
         return self.builder.once("add", value, departure, hint=other)
 
 
@@ -216,12 +266,25 @@ def ensures(program: Program) -> list[str]:
     """Every input of a statement is computed before it, and every operation is one of the table's."""
     known = {value.name for value in program.inputs} | {parameter.stored_name for parameter in program.parameters}
     broken: list[str] = []
-    for statement in program.flat():
+    for item in program.statements:
+        if isinstance(item, Repeat):
+            broken += _unsound(item.body, known | {item.state.name})
+            known |= {statement.output.name for statement in item.body if not statement.output.batched} | {item.output.name}
+        else:
+            broken += _unsound((item,), known)
+            known.add(item.output.name)
+    return broken + [f"output {name} is not computed" for name in program.outputs if name not in known]
+
+
+def _unsound(statements: tuple[Statement, ...], known: set[str]) -> list[str]:
+    known = set(known)
+    broken: list[str] = []
+    for statement in statements:
         broken += [f"{statement.output.name} reads {name} too early" for name in statement.inputs if name not in known]
         broken += [] if statement.op in OPERATIONS else [f"unknown operation {statement.op}"]
         broken += [] if math.prod(statement.output.shape) else [f"{statement.output.name} is empty"]
         known.add(statement.output.name)
-    return broken + [f"output {name} is not computed" for name in program.outputs if name not in known]
+    return broken
 
 
 PASS = Pass("unroll", run, ensures)
