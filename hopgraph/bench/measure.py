@@ -19,6 +19,8 @@ from hopgraph.export.exporter import runtimes_of
 ROUNDS = 15
 ROUND_SECONDS = 0.03
 """A round of one candidate takes about so long, in at least three calls."""
+ROUND_LIMIT = 0.15
+"""No call of a round begins after so many seconds: a machine that is busy with other work takes long, not for ever."""
 MAX_WARM_UPS = 20
 SETTLED = 0.1
 """A candidate has warmed up when the median of a round is within this fraction of the one before."""
@@ -85,7 +87,7 @@ class _Worker:
     def time(self, batch: int, calls: int) -> list[float]:
         assert self.process.stdin is not None
         try:
-            self.process.stdin.write(json.dumps({"batch": batch, "calls": calls}) + "\n")
+            self.process.stdin.write(json.dumps({"batch": batch, "calls": calls, "seconds": ROUND_LIMIT}) + "\n")
             self.process.stdin.flush()
         except BrokenPipeError:
             raise self._died() from None
@@ -130,10 +132,9 @@ def measure(chosen: Sequence[Candidate], batches: Sequence[int] = (1, 64), threa
     threads = threads or os.cpu_count() or 1
     workers: list[_Worker] = []
     try:
-        for candidate in chosen:
-            if candidate.reason is None:
-                workers.append(_Worker(candidate, threads))
-                workers[-1].wait_ready()
+        workers += [_Worker(candidate, threads) for candidate in chosen if candidate.reason is None]
+        for worker in workers:
+            worker.wait_ready()
         samples = {(worker.candidate, batch): _Samples(worker, batch) for worker in workers for batch in batches}
         for sample in samples.values():
             sample.warm_up()

@@ -5,7 +5,7 @@ form. The two share nothing, so autograd of the one checks the other. A record a
 whether L is convex, the range of the activation's slope, and whether g acts element by element.
 
 References: Krotov, "Hierarchical Associative Memory" (arXiv:2107.06446); Hoover et al., "A Universal Abstraction for
-Hierarchical Hopfield Networks" (2022); Karakida, Ota and Taki (arXiv:2406.12220). The table is DESIGN section 3.
+Hierarchical Hopfield Networks" (2022); Karakida, Ota and Taki (arXiv:2406.12220).
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from hopgraph.energy.records import Axes, Emitter, Options, ParameterSpec, Sizes
 if TYPE_CHECKING:
     from torch import Tensor
 
-GELU_MIN_SLOPE = -0.12904
-"""The least slope of the exact gelu, at x = -sqrt(2); the slope is negative below x = -0.7518."""
-GELU_MAX_SLOPE = 1.12904
+GELU_MIN_SLOPE = math.erfc(1) / 2 - math.exp(-1) / math.sqrt(math.pi)
+"""The least slope of the exact gelu, -0.12890, at x = -sqrt(2); the slope is negative below x = -0.7518."""
+GELU_MAX_SLOPE = 1 - GELU_MIN_SLOPE
 """The greatest slope of the exact gelu, at x = sqrt(2)."""
 
 
@@ -111,7 +111,7 @@ def over_axes(options: Options) -> Axes:
 
 
 def breaking_gain(options: Options, axes: Axes) -> Axes:
-    """The normalized axes that the gain varies along. Non-empty: g is the gradient of no Lagrangian (DESIGN section 3)."""
+    """The normalized axes that the gain varies along. Non-empty: g is the gradient of no Lagrangian."""
     return tuple(axis for axis in gain_axes(options, "gain", axes) or () if axis in over_axes(options))
 
 
@@ -145,14 +145,18 @@ def _repu(x: Tensor, dims: tuple[int, ...], o: Options, w: Mapping[str, Tensor])
 
 
 def _tanh(x: Tensor, dims: tuple[int, ...], o: Options, w: Mapping[str, Tensor]) -> Tensor:
-    """1/b log cosh(b x) = |x| + 1/b (log1p(exp(-2 b |x|)) - log 2), free of overflow."""
-    size = x.abs()
-    return size + ((-2 * o["beta"] * size).exp().log1p() - math.log(2)) / o["beta"]
+    """1/b log cosh(b x) = 1/b (log(exp(b x) + exp(-b x)) - log 2)."""
+    return (_log_of_two(x, o["beta"], -o["beta"]) - math.log(2)) / o["beta"]
 
 
 def _sigmoid(x: Tensor, dims: tuple[int, ...], o: Options, w: Mapping[str, Tensor]) -> Tensor:
-    """1/b log(1 + exp(b x)) = max(x, 0) + 1/b log1p(exp(-b |x|)), free of overflow."""
-    return x.clamp(min=0) + (-o["beta"] * x.abs()).exp().log1p() / o["beta"]
+    """1/b log(1 + exp(b x))."""
+    return _log_of_two(x, o["beta"], 0.0) / o["beta"]
+
+
+def _log_of_two(x: Tensor, first: float, second: float) -> Tensor:
+    """log(exp(first x) + exp(second x)), free of overflow and smooth at 0, where a form in |x| has no derivative."""
+    return (x.unsqueeze(-1) * x.new_tensor([first, second])).logsumexp(-1)
 
 
 def _softmax(x: Tensor, dims: tuple[int, ...], o: Options, w: Mapping[str, Tensor]) -> Tensor:

@@ -1,6 +1,6 @@
 """The certificate: what a block's energy is known to do along its updates, from the graph alone, without running it.
 
-The rules are those of DESIGN section 3. With every pull tied, every Lagrangian convex, fast layers that do not touch each
+With every pull tied, every Lagrangian convex, fast layers that do not touch each
 other, one scalar step per layer and all pulls of a layer in one group:
 
 - residual, x + a u, never raises E_h (the energy without <x, g> - L of the slow layers) for any a > 0, because E_h is
@@ -148,5 +148,5 @@ def _couplings(block: Block) -> Iterator[Reason]:
 def _steps(block: Block) -> Iterator[Reason]:
     for group in block.schedule:
         if group.form == "decay" and group.step > 1:
-            at = (*group.at, "step") if len(block.schedule) > 1 else ("block", "update", "step")
+            at = (*group.at, "step") if group.step != block.step else ("block", "update", "step")
             yield Reason(Verdict.SMALL_STEP, f"the decay step {group.step:g} is greater than 1", at)

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import networkx as nx
-
 from hopgraph.energy.lagrangians import LAGRANGIANS, Lagrangian
 from hopgraph.errors import At, Path
 
@@ -172,17 +170,15 @@ class Ham:
         return {axis: self.block.axes[axis] for axis in slow.axes}
 
 
-def influences(block: Block) -> nx.DiGraph[str]:
-    """The directed graph in which layer a points to layer b where a pull on b reads a's activation."""
-    graph: nx.DiGraph[str] = nx.DiGraph()
-    graph.add_nodes_from(layer.name for layer in block.layers)
+def influences(block: Block) -> dict[str, tuple[str, ...]]:
+    """By layer, the layers whose activations the pulls on it read."""
+    reads: dict[str, dict[str, None]] = {layer.name: {} for layer in block.layers}
     for synapse in block.synapses:
         for pull in synapse.pulls:
-            if pull.symmetry == "off":
-                continue
             target = synapse.factor(pull.factor)
-            graph.add_edges_from((other.layer, target.layer) for other in synapse.factors if other is not target)
-    return graph
+            if pull.symmetry != "off" and target.layer in reads:
+                reads[target.layer] |= {other.layer: None for other in synapse.factors if other is not target}
+    return {name: tuple(others) for name, others in reads.items()}
 
 
 def place(path: Path, *steps: str | int) -> At:

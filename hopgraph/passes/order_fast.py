@@ -4,35 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import networkx as nx
-
 from hopgraph.errors import At, Findings
 from hopgraph.graph.ham import Block, Ham, influences
+from hopgraph.graph.order import among, arrange
 from hopgraph.passes.base import Pass
 
 
 def run(ham: Ham, findings: Findings) -> Ham:
     """Order the fast layers. A circle among them, and a layer that nothing pulls on, are reported."""
     block = ham.block
-    graph = influences(block)
-    fast = [layer for layer in block.layers if layer.fast]
+    reads = influences(block)
     if _complete(block):
-        _report_unfed(block, graph, findings)
-    among = graph.subgraph([layer.name for layer in fast])
-    components = nx.condensation(among)
-    rank = {layer.name: index for index, layer in enumerate(block.layers)}
-    order: list[str] = []
-    members_of: dict[int, list[str]] = {node: sorted(components.nodes[node]["members"], key=rank.__getitem__) for node in components.nodes}
-
-    def first(node: int) -> int:
-        return rank[members_of[node][0]]
-
-    for component in nx.lexicographical_topological_sort(components, key=first):
-        members = members_of[component]
-        if block.slow and (len(members) > 1 or among.has_edge(members[0], members[0])):
-            _report_cycle(block, members, findings)
-        order += members
-    return replace(ham, block=replace(block, fast_order=tuple(order)))
+        _report_unfed(block, reads, findings)
+    arranged = arrange(among([layer.name for layer in block.layers if layer.fast], reads))
+    for members in arranged.circles if block.slow else ():
+        _report_cycle(block, [layer.name for layer in block.layers if layer.name in members], findings)
+    return replace(ham, block=replace(block, fast_order=arranged.order))
 
 
 def _complete(block: Block) -> bool:
@@ -46,9 +33,9 @@ def _complete(block: Block) -> bool:
     )
 
 
-def _report_unfed(block: Block, graph: nx.DiGraph[str], findings: Findings) -> None:
+def _report_unfed(block: Block, reads: dict[str, tuple[str, ...]], findings: Findings) -> None:
     for layer in block.layers:
-        if graph.in_degree(layer.name) == 0:
+        if not reads[layer.name]:
             kind, so = ("fast", "it has no value") if layer.fast else ("slow", "it never changes")
             off = [pull for synapse in block.synapses for pull in synapse.pulls if synapse.factor(pull.factor).layer == layer.name]
             findings.add(
@@ -80,8 +67,8 @@ def ensures(ham: Ham) -> list[str]:
     if sorted(block.fast_order) != sorted(layer.name for layer in block.layers if layer.fast):
         return ["the order is not one of the fast layers"]
     position = {name: index for index, name in enumerate(block.fast_order)}
-    edges = influences(block).edges
-    return [f"{a} comes after {b}, which reads it" for a, b in edges if a in position and b in position and position[a] > position[b]]
+    reads = among(block.fast_order, influences(block))
+    return [f"{a} comes after {b}, which reads it" for b, others in reads.items() for a in others if position[a] > position[b]]
 
 
 PASS = Pass("order-fast", run, ensures)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import networkx as nx
-
 from hopgraph.energy.options import Dim, OptionModel
 from hopgraph.errors import At, Findings, Path, listing, rename_help
 from hopgraph.frontend import spec as language
@@ -14,6 +12,7 @@ from hopgraph.frontend.choice import Chosen
 from hopgraph.frontend.dims import DimError, evaluate, names_in
 from hopgraph.frontend.names import check_name
 from hopgraph.graph.ham import Block, ChainMap, EndOp, Factor, Group, Ham, Layer, Symmetry, Synapse
+from hopgraph.graph.order import among, arrange
 from hopgraph.passes.base import Pass
 
 UNKNOWN = -1
@@ -33,19 +32,15 @@ class _Resolver:
         """Evaluate the dims in the order of their dependence; a circle is an error."""
         for name in declared:
             check_name(name, "dim", At(("dims", name), key=True), self.findings)
-        graph: nx.DiGraph[str] = nx.DiGraph()
-        graph.add_nodes_from(declared)
-        graph.add_edges_from((other, name) for name in declared for other in _names(declared[name].text) if other in declared)
-        for members in list(nx.strongly_connected_components(graph)):
-            if len(members) > 1 or graph.has_edge(*members, *members):
-                self.report_circle(members, declared)
-                self.dims.update(dict.fromkeys(members, UNKNOWN))
-                graph.remove_nodes_from(members)
-        for name in nx.topological_sort(graph):
+        arranged = arrange(among(declared, {name: _names(dim.text) for name, dim in declared.items()}))
+        for members in arranged.circles:
+            self.report_circle(members, declared)
+            self.dims.update(dict.fromkeys(members, UNKNOWN))
+        for name in arranged.order:
             self.dims[name] = self.size(declared[name], ("dims", name))
         self.dims = {name: self.dims[name] for name in declared}
 
-    def report_circle(self, members: set[str], declared: Mapping[str, Dim]) -> None:
+    def report_circle(self, members: frozenset[str], declared: Mapping[str, Dim]) -> None:
         """Report one way around, from the member that is declared first."""
         way = [next(name for name in declared if name in members)]
         while way[-1] not in way[:-1]:

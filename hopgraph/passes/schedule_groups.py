@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import networkx as nx
-
 from hopgraph.errors import At, Findings, listing, rename_help
 from hopgraph.graph.ham import Block, Group, Ham, Synapse, influences, place
+from hopgraph.graph.order import Reads, among, upstream
 from hopgraph.passes.base import Pass
 
 
@@ -20,8 +19,8 @@ def run(ham: Ham, findings: Findings) -> Ham:
         groups = (Group(tuple(updating), block.form, block.step, (), ("block", "update")),)
     else:
         _check_coverage(groups, updating, block, findings)
-    among = influences(block).subgraph(block.fast_order)
-    groups = tuple(_filled(group, block, among, findings) for group in groups)
+    reads = among(block.fast_order, influences(block))
+    groups = tuple(_filled(group, block, reads, findings) for group in groups)
     return replace(ham, block=replace(block, groups=groups))
 
 
@@ -56,7 +55,7 @@ def _check_coverage(groups: tuple[Group, ...], updating: list[str], block: Block
             )
 
 
-def _filled(group: Group, block: Block, among: nx.DiGraph[str], findings: Findings) -> Group:
+def _filled(group: Group, block: Block, reads: Reads, findings: Findings) -> Group:
     slow = [layer.name for layer in block.slow]
     for name in group.own_norms:
         if name not in slow:
@@ -70,19 +69,18 @@ def _filled(group: Group, block: Block, among: nx.DiGraph[str], findings: Findin
             )
     synapses = [synapse for synapse in block.synapses if synapse.name in group.synapses]
     pulls = tuple(pull for synapse in synapses for pull in _slow_pulls(synapse, block))
-    return replace(group, pulls=pulls, fast=_needed(pulls, block, among))
+    return replace(group, pulls=pulls, fast=_needed(pulls, block, reads))
 
 
-def _needed(pulls: tuple[tuple[str, str], ...], block: Block, among: nx.DiGraph[str]) -> tuple[str, ...]:
+def _needed(pulls: tuple[tuple[str, str], ...], block: Block, reads: Reads) -> tuple[str, ...]:
     """The fast layers that some pulls read, and those that these read in turn, in order."""
     needed: set[str] = set()
     for synapse_name, factor_name in pulls:
         synapse = block.synapse(synapse_name)
         target = synapse.factor(factor_name)
         for other in synapse.factors:
-            if other is not target and other.layer in among:
-                ancestors: set[str] = nx.ancestors(among, other.layer)  # pyright: ignore[reportUnknownMemberType]
-                needed |= {other.layer} | ancestors
+            if other is not target and other.layer in reads:
+                needed |= upstream(other.layer, reads)
     return tuple(name for name in block.fast_order if name in needed)
 
 

@@ -27,9 +27,9 @@ class Builder:
         self.inputs.append(value)
         return value
 
-    def parameter(self, name: str, spec: ParameterSpec, penalty: float | None = None) -> Value:
+    def parameter(self, name: str, spec: ParameterSpec, penalty: float | None = None, base: str | None = None) -> Value:
         """The value of a parameter, declared at its first use. A positive one is the exponential of what is stored."""
-        declared = Parameter(name, spec.axes, spec.shape, spec.init, spec.positive, penalty)
+        declared = Parameter(name, spec.axes, spec.shape, spec.init, spec.positive, penalty, base)
         assert self.parameters.setdefault(name, declared) == declared, f"parameter {name} is declared twice"
         stored = self.values.setdefault(declared.stored_name, declared.stored)
         return self.once("exp", stored, hint=name) if spec.positive else stored
@@ -48,6 +48,10 @@ class Builder:
         if key not in self._computed:
             self._computed[key] = self.op(name, *inputs, hint=hint, **attributes)
         return self._computed[key]
+
+    def rename(self, value: Value, axes: Axes) -> Value:
+        """The value with its axes under other names, in the same order: every value of a program has one set of names."""
+        return value if value.axes == axes else self.once("rename", value, axes=axes, hint=value.name)
 
     def contract(self, out: Axes, *inputs: tuple[Value, Axes], hint: str = "") -> Value:
         """The product of tensors, summed over every label that is not in `out`; each comes with the labels of its axes."""

@@ -187,7 +187,10 @@ def _power_onnx(o: Any, site: Site, x: Any) -> Any:
 
 def _softmax_torch(t: Any, site: Site, x: Any) -> Any:
     first, *others = site.dims()
-    return (x - t.logsumexp(x, site.dims(), keepdim=True)).exp() if others else t.softmax(x, first)
+    if not others:
+        return t.softmax(x, first)
+    powers = (x - x.amax(site.dims(), keepdim=True)).exp()  # less the greatest first: log sum exp would round at its size
+    return powers / powers.sum(site.dims(), keepdim=True)
 
 
 def _softmax_onnx(o: Any, site: Site, x: Any) -> Any:
@@ -273,6 +276,14 @@ def _merge_onnx(o: Any, site: Site, x: Any) -> Any:
     return o("Reshape", x, o.integers((0, *site.output.shape)))
 
 
+def _rename_shape(inputs: Sequence[Value], attributes: Attributes) -> Typed:
+    return tuple(attributes["axes"]), inputs[0].shape
+
+
+def _rename_torch(t: Any, site: Site, x: Any) -> Any:
+    return x
+
+
 def _permute_shape(inputs: Sequence[Value], attributes: Attributes) -> Typed:
     order = tuple(attributes["order"])
     return order, tuple(inputs[0].size(axis) for axis in order)
@@ -355,6 +366,7 @@ OPERATIONS: dict[str, Operation] = {
         Operation("spherical", _same, _spherical_torch, _spherical_onnx),
         Operation("convolution", _convolution_shape, _convolution_torch, _convolution_onnx),
         Operation("merge", _merge_shape, _merge_torch, _merge_onnx),
+        Operation("rename", _rename_shape, _rename_torch, _node("Identity")),
         Operation("permute", _permute_shape, _permute_torch, _permute_onnx),
         Operation("mean", _mean_shape, _mean_torch, _mean_onnx),
         Operation("linear", _linear_shape, _linear_torch, _linear_onnx),

@@ -5,6 +5,7 @@ Frozen data. A :class:`Statement` computes one value; a :class:`Repeat` runs a b
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -15,7 +16,11 @@ Attribute = int | float | str | tuple[str, ...] | tuple[tuple[str, ...], ...]
 
 @dataclass(frozen=True)
 class Parameter:
-    """A tensor to learn. A positive one is stored as its logarithm; `penalty` is the lambda of lambda |V|^2 in the loss."""
+    """A tensor to learn. A positive one is stored as its logarithm.
+
+    `base` names the weights that this one is a copy of (an own pull) or a departure V from (a penalized pull, whose
+    `penalty` is the lambda of lambda |V|^2 in the loss).
+    """
 
     name: str
     axes: tuple[str, ...]
@@ -23,6 +28,12 @@ class Parameter:
     init: str
     positive: bool = False
     penalty: float | None = None
+    base: str | None = None
+
+    @property
+    def size(self) -> int:
+        """The number of its elements."""
+        return math.prod(self.shape)
 
     @property
     def stored_name(self) -> str:
@@ -71,13 +82,7 @@ class Program:
     @property
     def parameter_count(self) -> int:
         """The number of learned scalars."""
-        total = 0
-        for parameter in self.parameters:
-            size = 1
-            for extent in parameter.shape:
-                size *= extent
-            total += size
-        return total
+        return sum(parameter.size for parameter in self.parameters)
 
     def flat(self) -> Iterator[Statement]:
         """The statements in order with every repeat written out, its values renamed per turn."""

@@ -1,0 +1,64 @@
+"""An order of things that read each other, and the circles that stand in its way.
+
+The order is graphlib's, of the standard library; networkx finds the circles, and is imported only where there is one: its
+import alone takes a third of the time that `hopgraph check` has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+
+Reads = Mapping[str, Iterable[str]]
+"""Each name with those that it reads."""
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """`order` has every name that is in no circle, each after those that it reads; `circles` the sets that all reach each other."""
+
+    order: tuple[str, ...]
+    circles: tuple[frozenset[str], ...] = ()
+
+
+def arrange(reads: Reads) -> Arrangement:
+    """Order names by what they read. A name that reads itself is a circle of one."""
+    try:
+        return Arrangement(tuple(TopologicalSorter(reads).static_order()))
+    except CycleError:
+        found = _circles(reads)
+        inside = frozenset[str]().union(*found)
+        rest = {name: [other for other in others if other not in inside] for name, others in reads.items() if name not in inside}
+        return Arrangement(tuple(TopologicalSorter(rest).static_order()), found)
+
+
+def _circles(reads: Reads) -> tuple[frozenset[str], ...]:
+    """The circles, in the order of the names."""
+    import networkx as nx
+
+    graph: nx.DiGraph[str] = nx.DiGraph()
+    graph.add_nodes_from(reads)
+    graph.add_edges_from((other, name) for name, others in reads.items() for other in others)
+    found = [frozenset(members) for members in nx.strongly_connected_components(graph)]
+    rank = {name: index for index, name in enumerate(reads)}
+    circular = [members for members in found if len(members) > 1 or graph.has_edge(*members, *members)]
+    return tuple(sorted(circular, key=lambda members: min(rank[name] for name in members)))
+
+
+def among(names: Iterable[str], reads: Reads) -> dict[str, tuple[str, ...]]:
+    """What some names read of each other."""
+    inside = dict.fromkeys(names)
+    return {name: tuple(other for other in reads[name] if other in inside) for name in inside}
+
+
+def upstream(name: str, reads: Reads) -> set[str]:
+    """A name, and all that it reads directly or not."""
+    found: set[str] = set()
+    waiting = [name]
+    while waiting:
+        current = waiting.pop()
+        if current not in found:
+            found.add(current)
+            waiting += reads[current]
+    return found
