@@ -99,5 +99,5 @@ def find_runtime(name: str) -> tuple[Exporter, Runtime]:
 
 def _unknown(kind: str, name: str, known: Iterable[str]) -> HopgraphError:
     names = tuple(known)
-    notes = (f"{kind}s that are installed: {listing(names)}",)
+    notes = (f"installed {kind}s: {listing(names)}",)
     return HopgraphError(Diagnostic(f"{kind}-unknown", f"no {kind} is named `{name}`", notes=notes, helps=tuple(rename_help(name, names))))

@@ -40,7 +40,7 @@ class Data:
 def load_data(name: str) -> Data:
     """The data set of that name. Raises HopgraphError for an unknown one."""
     if name not in DATA:
-        notes = (f"known data sets are {listing(DATA)}",)
+        notes = (f"data sets: {listing(DATA)}",)
         raise HopgraphError(Diagnostic("data-unknown", f"no data set is named `{name}`", notes=notes, helps=tuple(rename_help(name, DATA))))
     return DATA[name]()
 
@@ -53,8 +53,8 @@ def _digits() -> Data:
     bunch = cast("Any", load_digits())
     images = torch.tensor(bunch.images, dtype=torch.float32)[:, None] / 16.0
     labels = torch.tensor(bunch.target, dtype=torch.int64)
-    split = train_test_split(np.arange(len(labels)), test_size=TEST_SHARE, random_state=SPLIT_SEED, stratify=bunch.target)
-    train, test = cast("list[Any]", split)
+    numbers = np.arange(len(labels))
+    train, test = cast("list[Any]", train_test_split(numbers, test_size=TEST_SHARE, random_state=SPLIT_SEED, stratify=bunch.target))
     return _normalized("digits", images[train], labels[train], images[test], labels[test], tuple(str(digit) for digit in range(10)))
 
 

@@ -6,7 +6,9 @@ import json
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -255,3 +257,16 @@ def test_version_and_help(shell: Shell) -> None:
     out, _ = shell("--help")
     for command in ("check", "show", "compile", "verify", "train", "export", "bench", "predict", "compare"):
         assert command in out
+
+
+@pytest.mark.slow
+def test_check_starts_in_a_quarter_of_the_time_of_importing_torch() -> None:
+    """Whole processes, interleaved, medians."""
+    commands = {"check": ["-m", "hopgraph", "check", "paramixer"], "torch": ["-c", "import torch"]}
+    seconds: dict[str, list[float]] = {name: [] for name in commands}
+    for _ in range(7):
+        for name, words in commands.items():
+            begun = time.perf_counter()
+            subprocess.run([sys.executable, *words], check=True, capture_output=True)
+            seconds[name].append(time.perf_counter() - begun)
+    assert median(seconds["check"]) <= 0.25 * median(seconds["torch"])

@@ -1,0 +1,5 @@
+"""`python -m hopgraph`: the command line."""
+
+from hopgraph.cli import main
+
+main()

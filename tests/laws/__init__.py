@@ -1,0 +1,1 @@
+"""The laws of the mathematics, over random shapes, in float64."""

@@ -1,0 +1,1 @@
+"""Models written by hand, and the compiled ones that must compute the same."""
