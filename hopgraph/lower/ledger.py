@@ -73,10 +73,11 @@ def _bound(method: Callable[[Tensor, int, int], Tensor], block: int, group: int)
 
 def weight_asymmetry(model: Model) -> dict[str, float]:
     """By synapse, over all blocks: how far the weights that its pulls read are from each other. Tied ones are at 0."""
+    read = {parameter.stored_name for parameter in model.program.parameters}
     norms: dict[str, list[Tensor]] = {synapse.name: [] for synapse in model.ham.block.synapses}
     with torch.no_grad():
         for parameter in model.program.parameters:
-            if parameter.base is None:
+            if parameter.base not in read:  # no copy, or one of a bias that no other pull reads
                 continue
             forth = model.get_parameter(parameter.base)
             other = model.get_parameter(parameter.stored_name)

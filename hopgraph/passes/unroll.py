@@ -140,6 +140,8 @@ def _block(builder: Builder, block: Block, index: int, value: Value) -> Value:
     carried = builder.placeholder(value, f"{layer.name}_{index}")
     start = len(builder.statements)
     result = _step(builder, block, index, carried)
+    if result == carried:  # x <- g = x: the loop still needs a statement for its result
+        result = builder.op("rename", carried, axes=carried.axes, hint=carried.name)
     return builder.repeat(block.steps, value, carried, start, result, f"{layer.name}_{index}_end")
 
 

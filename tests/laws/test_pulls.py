@@ -54,7 +54,7 @@ def test_the_compiled_pull_of_each_group_is_the_sum_of_the_oracles(seed: int) ->
 
 
 @pytest.mark.parametrize("seed", seeds(40, 400))
-def test_tied_pulls_are_the_gradient_of_the_hidden_energy(seed: int) -> None:
+def test_tied_pulls_are_the_gradient_of_the_total_energy(seed: int) -> None:
     """By the envelope theorem: the energy is stationary in the fast layers at their values."""
     model = build(random_spec(seed, TIED), seed)
     g = states(model, seed=seed).requires_grad_()
