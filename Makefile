@@ -23,7 +23,7 @@ help:  ## Say what there is
 
 demo: .venv/.demo  ## Train, export and measure four variants of one spec; write demo/report.html
 	$(BIN)/hopgraph compare paramixer --variant digits --variants symmetric,asymmetric,broken,vanilla \
-		--data digits --seeds 0,1,2 --epochs 15 --to onnx,tensorrt --out $(OUT) --force
+		--data digits --seeds 0,1,2 --epochs 12 --to onnx,tensorrt --out $(OUT) --force
 
 test: .venv/.dev  ## Run the tests that take seconds
 	$(BIN)/python -m pytest -m 'not slow and not gpu'

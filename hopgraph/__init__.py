@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hopgraph.errors import Diagnostic, HopgraphError
+from hopgraph.version import __version__
 
 if TYPE_CHECKING:
     from hopgraph.lower.model import Model
     from hopgraph.passes.pipeline import CheckedSpec
 
 __all__ = ["Diagnostic", "HopgraphError", "__version__", "compile", "load"]
-__version__ = "0.1.0"
 
 Overrides = Mapping[str, Any] | Iterable[str] | None
 

@@ -20,16 +20,17 @@ import typer
 from hopgraph.errors import Diagnostic, HopgraphError
 
 if TYPE_CHECKING:
-    from hopgraph.bench.compare import Comparison, Progress
+    from hopgraph.bench.compare import Progress
+    from hopgraph.bench.results import Comparison
     from hopgraph.bench.table import Table
     from hopgraph.passes.pipeline import CheckedSpec
 
 
 def _version(wanted: bool) -> None:
     if wanted:
-        import hopgraph
+        from hopgraph.version import __version__
 
-        print(f"hopgraph {hopgraph.__version__}")
+        print(f"hopgraph {__version__}")
         raise typer.Exit
 
 

@@ -12,7 +12,22 @@ import networkx as nx
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-ORDER = ["errors", "files", "energy", "frontend", "graph", "program", "passes", "lower", "train", "export", "bench", "cli", "__main__"]
+ORDER = [
+    "version",
+    "errors",
+    "files",
+    "energy",
+    "frontend",
+    "graph",
+    "program",
+    "passes",
+    "lower",
+    "train",
+    "export",
+    "bench",
+    "cli",
+    "__main__",
+]
 HEAVY = ["torch", "numpy", "onnx", "onnx_ir", "onnxruntime", "sklearn", "matplotlib", "lightning_fabric", "safetensors"]
 
 

@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from statistics import fmean, stdev
 
 import torch
 
-import hopgraph
-from hopgraph.bench.energy import EnergyTrace, trace
-from hopgraph.bench.measure import Measured, Timing, candidates, measure
+from hopgraph.bench.energy import trace
+from hopgraph.bench.measure import Measured, candidates, measure
+from hopgraph.bench.report import render
+from hopgraph.bench.results import ENERGY_IMAGES, Comparison, Reason, Row
 from hopgraph.errors import At, Diagnostic, HopgraphError
 from hopgraph.export.bundle import Bundle, export
 from hopgraph.files import new_folder, require_free
@@ -25,9 +25,7 @@ from hopgraph.passes.pipeline import CheckedSpec
 from hopgraph.train.data import Data, check_fit
 from hopgraph.train.loop import Settings, train
 from hopgraph.train.run import Epoch, Record, read_run
-
-ENERGY_IMAGES = 128
-"""So many test images give the energy traces."""
+from hopgraph.version import __version__
 
 
 @dataclass(frozen=True)
@@ -41,61 +39,6 @@ class Plan:
     command: str
 
 
-@dataclass(frozen=True)
-class Reason:
-    """A reason of a certificate, with its position in the spec's text."""
-
-    text: str
-    position: str
-
-
-@dataclass(frozen=True)
-class Row:
-    """What was found of one variant. Timings and bytes are those of the first seed's bundle."""
-
-    variant: str
-    parameters: int
-    accuracies: tuple[float, ...]
-    certificate: str
-    reasons: tuple[Reason, ...]
-    weight_asymmetry: dict[str, float]
-    bytes: dict[str, int]
-    not_run: dict[str, str]
-    timings: tuple[Timing, ...]
-    histories: tuple[tuple[Epoch, ...], ...]
-    energy: EnergyTrace
-
-    @property
-    def accuracy(self) -> float:
-        """The mean test accuracy over the seeds."""
-        return fmean(self.accuracies)
-
-    @property
-    def spread(self) -> float | None:
-        """The standard deviation of the test accuracy over the seeds; None for one seed."""
-        return stdev(self.accuracies) if len(self.accuracies) > 1 else None
-
-    @property
-    def asymmetry(self) -> float:
-        """The mean weight asymmetry over the synapses."""
-        return fmean(self.weight_asymmetry.values())
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """A whole comparison, as `results.json` holds it."""
-
-    spec: str
-    cite: str | None
-    data: str
-    rows: tuple[Row, ...]
-    settings: Settings
-    seeds: tuple[int, ...]
-    command: str
-    machine: dict[str, str]
-    seconds: dict[str, float]
-
-
 Progress = Callable[[str, int, int], None]
 """Told what is being done, and how many of how many steps are behind."""
 
@@ -105,8 +48,6 @@ def compare(plan: Plan, data: Data, out: Path, *, force: bool = False, progress:
 
     The folder is written whole or not at all. Raises HopgraphError.
     """
-    from hopgraph.bench.report import render
-
     require_free(out, force)
     for spec in plan.specs.values():
         check_fit(spec, data)
@@ -194,7 +135,7 @@ def _machine() -> dict[str, str]:
         "threads": str(torch.get_num_threads()),
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "hopgraph": hopgraph.__version__,
+        "hopgraph": __version__,
     }
 
 

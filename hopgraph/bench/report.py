@@ -13,9 +13,9 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-import hopgraph
-from hopgraph.bench.compare import Comparison, Row
+from hopgraph.bench.results import ENERGY_IMAGES, Comparison, Row
 from hopgraph.bench.table import comparison_table
+from hopgraph.version import __version__
 
 COLORS = ("#0072b2", "#e69f00", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#999999")
 """Okabe and Ito's colors, told apart by readers of every kind of color vision."""
@@ -87,8 +87,6 @@ pull were tied; nothing makes these updates descend it.
 
 def render(comparison: Comparison) -> str:
     """The page."""
-    from hopgraph.bench.compare import ENERGY_IMAGES
-
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     curves = [
         _curves(comparison.rows, "test accuracy", [[[e.test_accuracy for e in run] for run in row.histories] for row in comparison.rows]),
@@ -105,7 +103,7 @@ def render(comparison: Comparison) -> str:
         curves=curves,
         energy=_energy(comparison.rows),
         images=ENERGY_IMAGES,
-        version=hopgraph.__version__,
+        version=__version__,
     )
 
 

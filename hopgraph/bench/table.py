@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hopgraph.bench.compare import Comparison, Row
 from hopgraph.bench.measure import Measured, Timing
+from hopgraph.bench.results import Comparison, Row
 from hopgraph.export.bundle import Manifest
 from hopgraph.lower.verify import Verification
 

@@ -12,7 +12,6 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-import hopgraph
 from hopgraph.errors import Diagnostic, HopgraphError
 from hopgraph.export.exporter import Exporter, Predict, Request, Runtime, find_exporter, find_runtime, runtimes_of
 from hopgraph.export.parity import check_parity
@@ -21,6 +20,7 @@ from hopgraph.lower.ledger import weight_asymmetry
 from hopgraph.lower.model import Model
 from hopgraph.passes.pipeline import CheckedSpec
 from hopgraph.train.run import Run, SpecText
+from hopgraph.version import __version__
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -145,7 +145,7 @@ def _manifest(run: Run, files: tuple[BundleFile, ...]) -> Manifest:
         record.test_accuracy,
         str(run.spec.certificate),
         weight_asymmetry(run.model),
-        {"hopgraph": hopgraph.__version__, "python": platform.python_version()},
+        {"hopgraph": __version__, "python": platform.python_version()},
         files,
     )
 

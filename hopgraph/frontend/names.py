@@ -9,6 +9,7 @@ from hopgraph.errors import At, Findings, article
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _TITLE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
+_OWN_NORM = re.compile(r"norm_[0-9]")
 MAX_LENGTH = 64
 
 RESERVED = frozenset(
@@ -90,7 +91,7 @@ def check_name(name: str, kind: str, at: At, findings: Findings) -> None:
         reason = "a name is a letter, then letters, digits or `_`"
     elif kind != "spec" and keyword.iskeyword(name):
         reason = "it is a word of Python, in which the model is written"
-    elif kind not in ("spec", "dim", "axis") and name in RESERVED:
+    elif kind not in ("spec", "dim", "axis") and (name in RESERVED or _OWN_NORM.match(name)):
         reason = "weights are named after it, and modules use this name themselves"
     if reason:
         findings.add("name-invalid", f"`{name[:40]}` cannot name {article(kind)}: {reason}", at, helps=["choose another name"])

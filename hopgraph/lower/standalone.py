@@ -10,6 +10,7 @@ from hopgraph.lower import parameters
 from hopgraph.lower.fx import lower
 from hopgraph.lower.source import function_source
 from hopgraph.passes.pipeline import CheckedSpec
+from hopgraph.version import __version__
 
 _TEMPLATE = '''"""{title}
 
@@ -48,8 +49,6 @@ class {name}(nn.Module):
 
 def module_source(spec: CheckedSpec) -> str:
     """The file's text. Its `forward` is the source that the compiled model runs."""
-    import hopgraph
-
     program = spec.program
     table = "\n".join(f'    "{item.stored_name}": ({item.shape}, "{item.init}"),' for item in program.parameters)
     variants = f", variant {','.join(spec.loaded.variants)}" if spec.loaded.variants else ""
@@ -57,7 +56,7 @@ def module_source(spec: CheckedSpec) -> str:
     cite = f" ({spec.loaded.spec.cite})" if spec.loaded.spec.cite else ""
     return _TEMPLATE.format(
         title=_plain(f"{spec.name}{cite}"),
-        version=hopgraph.__version__,
+        version=__version__,
         source=_plain(spec.loaded.source.name),
         overlays=_plain(variants + settings),
         inputs=_shape(spec.ham.input),

@@ -13,7 +13,6 @@ import torch.nn.functional as F  # noqa: N812 (the name that torch's own documen
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-import hopgraph
 from hopgraph.errors import Diagnostic, HopgraphError
 from hopgraph.files import require_free
 from hopgraph.lower.ledger import weight_asymmetry
@@ -21,6 +20,7 @@ from hopgraph.lower.model import Model, compile_model
 from hopgraph.passes.pipeline import CheckedSpec
 from hopgraph.train.data import Data, check_fit
 from hopgraph.train.run import FORMAT, Epoch, Record, SpecText, write_run
+from hopgraph.version import __version__
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def train(spec: CheckedSpec, data: Data, settings: Settings, out: Path, *, force
         history.append(trainer.epoch(epoch))
         if report:
             report(epoch + 1, history[-1])
-    versions = {"hopgraph": hopgraph.__version__, "torch": torch.__version__}
+    versions = {"hopgraph": __version__, "torch": torch.__version__}
     text = SpecText.of(spec)
     record = Record(FORMAT, text, data.name, data.mean, data.std, data.labels, asdict(settings), versions, tuple(history))
     write_run(out, record, trainer.model.state_dict(), force)

@@ -11,10 +11,11 @@ import pytest
 
 import hopgraph
 from hopgraph.bench import measure as measuring
-from hopgraph.bench.compare import Comparison, Plan, compare, require_variants
+from hopgraph.bench.compare import Plan, compare, require_variants
 from hopgraph.bench.energy import trace
 from hopgraph.bench.measure import Candidate, candidates, measure
 from hopgraph.bench.report import render
+from hopgraph.bench.results import Comparison
 from hopgraph.bench.table import bench_table, comparison_table, timing_text
 from hopgraph.errors import HopgraphError
 from hopgraph.export.bundle import Bundle
