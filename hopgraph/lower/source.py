@@ -17,6 +17,8 @@ from hopgraph.energy.records import Value
 from hopgraph.lower.fx import Lowered
 
 _SYMBOLS = {"add": "+", "sub": "-", "mul": "*", "truediv": "/", "pow": "**"}
+_ASSIGNED = re.compile(r"(\w+) = ")
+_NAMES = re.compile(r"(?<![.\w])[A-Za-z_]\w*")
 _BLOCK = re.compile(r"blocks\.(\d+)\.")
 
 
@@ -48,7 +50,7 @@ class _Printer:
             self.texts[node] = str(node.target)
         body = [line for node in self.lowered.graph.nodes for line in self.lines(node)]
         head = f"def {name}(self, {', '.join(self.texts[node] for node in arguments)}):"
-        return "\n".join([head, *(f"    {line}" for line in body)]) + "\n"
+        return "\n".join([head, *(f"    {line}" for line in _freed(body))]) + "\n"
 
     def lines(self, node: fx.Node) -> list[str]:
         """The lines of one node; one that holds no value of the program and is used once is written into its user's line."""
@@ -106,6 +108,21 @@ class _Printer:
             inner = ", ".join(self.text(item) for item in argument)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
             return f"({inner},)" if len(argument) == 1 else f"({inner})"  # pyright: ignore[reportUnknownArgumentType]
         return repr(argument)
+
+
+def _freed(lines: list[str]) -> list[str]:
+    """The lines with each variable deleted after its last use: memory that is still warm is used again."""
+    assigned = {match.group(1) for match in map(_ASSIGNED.match, lines) if match}
+    last = {name: index for index, line in enumerate(lines) for name in _NAMES.findall(line.partition("  # ")[0]) if name in assigned}
+    dead: dict[int, list[str]] = {}
+    for name, index in last.items():
+        dead.setdefault(index, []).append(name)
+    found: list[str] = []
+    for index, line in enumerate(lines):
+        found.append(line)
+        if index in dead and index < len(lines) - 1:
+            found.append(f"del {', '.join(dead[index])}")
+    return found
 
 
 def _atom(text: str) -> str:

@@ -127,7 +127,9 @@ def _contract_torch(t: Any, site: Site, *tensors: Any) -> Any:
         return t.einsum(einsum_equation(site), *tensors)
     x, weight = tensors
     if plan.left:
-        return t.matmul(weight.mT if plan.transposed else weight, x)
+        turned = weight.mT if plan.transposed else weight
+        leading = site.inputs[0].shape[:-2]  # expanded by hand: matmul would fold the batch into copies, at twice the time
+        return t.matmul(turned.expand(x.size(0), *leading, -1, -1), x)
     return t.matmul(x, weight) if plan.transposed else t.nn.functional.linear(x, weight)
 
 
