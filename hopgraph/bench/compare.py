@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from hopgraph.bench.energy import trace
-from hopgraph.bench.measure import Measured, candidates, measure
+from hopgraph.bench.measure import Measured, Timing, candidates, measure
 from hopgraph.bench.report import render
 from hopgraph.bench.results import ENERGY_IMAGES, Comparison, Reason, Row
 from hopgraph.errors import At, Diagnostic, HopgraphError
@@ -116,10 +116,15 @@ def _row(plan: Plan, data: Data, folder: Path, name: str, records: list[Record],
         weight_asymmetry(model),
         {item.exporter: item.bytes for item in bundle.manifest.files},
         {candidate.runtime: candidate.reason for candidate in own if candidate.reason},
-        tuple(timing for timing in measured.timings if timing.candidate in own),
+        tuple(_placed(timing, f"bundles/{name}") for timing in measured.timings if timing.candidate in own),
         tuple(record.history for record in records),
         trace(model, data.test_images[:ENERGY_IMAGES]),
     )
+
+
+def _placed(timing: Timing, bundle: str) -> Timing:
+    """The timing of a bundle by its place in the finished folder, which had another name while it was written."""
+    return replace(timing, candidate=replace(timing.candidate, bundle=bundle))
 
 
 def reasons(spec: CheckedSpec, certificate: Certificate) -> tuple[Reason, ...]:

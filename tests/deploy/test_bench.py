@@ -66,6 +66,8 @@ def test_a_comparison_writes_runs_bundles_results_and_a_report(comparison: tuple
     assert len(list((path / "runs").iterdir())) == 8
     results = json.loads((path / "results.json").read_text())
     assert [row["variant"] for row in results["rows"]] == list(VARIANTS)
+    for row in results["rows"]:
+        assert {timing["candidate"]["bundle"] for timing in row["timings"]} == {f"bundles/{row['variant']}"}
     assert results["rows"][0]["accuracies"] == list(found.rows[0].accuracies)
     assert [item.name for item in path.parent.iterdir()] == ["out"]
 
