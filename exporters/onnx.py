@@ -17,7 +17,7 @@ from hopgraph.errors import Diagnostic, HopgraphError
 from hopgraph.export.exporter import Array, Exporter, Predict, Request, Runtime
 from hopgraph.export.fold import fold
 from hopgraph.passes.pipeline import CheckedSpec
-from hopgraph.program.operations import OPERATIONS, Site
+from hopgraph.program.operations import OPERATIONS
 from hopgraph.program.program import Program
 
 OPSET = 20
@@ -59,8 +59,7 @@ def emit(program: Program, weights: Mapping[str, Tensor]) -> onnx.ModelProto:
     inputs = [ir.val(value.name, dtype=ir.DataType.FLOAT, shape=shapes[value.name]) for value in program.inputs]
     values = {value.name: value for value in inputs if value.name is not None}
     values |= {name: builder.constant(name, tensor.numpy()) for name, tensor in folded.constants.items()}
-    for statement in folded.statements:
-        site = Site(tuple(folded.types[name] for name in statement.inputs), statement.output, statement.attributes)
+    for statement, site in folded.statements:
         result: ir.Value = OPERATIONS[statement.op].onnx(builder, site, *(values[name] for name in statement.inputs))
         result.name = statement.output.name
         result.dtype = ir.DataType.FLOAT

@@ -14,26 +14,12 @@ import hopgraph
 from hopgraph.errors import HopgraphError, Source, Span
 from hopgraph.frontend.library import read, specs_root
 from hopgraph.passes.pipeline import CheckedSpec, load
+from tests.small import SPEC
 
 SECONDS = 1.0
 """How long any input may take. The clock is the process's own, so that a loaded machine does no harm."""
 
 SHIPPED = (specs_root() / "paramixer" / "paramixer.yaml").read_text(encoding="utf-8")
-SPEC = """\
-hopgraph: 1
-name: small
-dims: {C: 8, H: 2 * C}
-input: {image: [3, 8, 8]}
-encoder: [{patch_embed: {size: 2, channels: C}}]
-block:
-  axes: {n: 16, c: C, m: H}
-  layers:
-    x: {axes: [n, c], lagrangian: {layernorm: {over: c}}}
-    h: {axes: [n, m], lagrangian: gelu, fast: true}
-  synapses:
-    channel: {factors: {h: h, x: {layer: x, through: [{dense: {c: m}}]}}}
-readout: [{mean: n}, {linear: 10}]
-"""
 
 
 def codes(text: str, variant: str | None = None, settings: list[str] | None = None) -> set[str]:

@@ -12,21 +12,11 @@ import hopgraph
 from hopgraph.errors import At, Findings, HopgraphError, Source
 from hopgraph.frontend.load import LoadedSpec, read_spec
 from hopgraph.passes.pipeline import load
+from tests.small import SPEC as SMALL
 
-SPEC = """\
-hopgraph: 1
-name: small
-dims: {C: 8, H: 2 * C}
-input: {image: [3, 8, 8]}
-encoder: [{patch_embed: {size: 2, channels: C}}]
-block:
-  axes: {n: 16, c: C, m: H}
-  layers:
-    x: {axes: [n, c], lagrangian: {layernorm: {over: c}}}
-    h: {axes: [n, m], lagrangian: gelu, fast: true}
-  synapses:
-    channel: {factors: {h: h, x: {layer: x, through: [{dense: {c: m}}]}}}
-readout: [{mean: n}, {linear: 10}]
+SPEC = (
+    SMALL
+    + """\
 variants:
   wide: {dims.C: 16}
   wider: {dims.C: 32, dims.H: 3 * C}
@@ -40,6 +30,7 @@ variants:
   second: {block.update.groups.1.step: 0.25, readout.1.linear: 7}
   empty: {}
 """
+)
 
 
 def loaded(variant: str | list[str] | None = None, overrides: Any = None) -> LoadedSpec:

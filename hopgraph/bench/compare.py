@@ -20,7 +20,7 @@ from hopgraph.errors import At, Diagnostic, HopgraphError
 from hopgraph.export.bundle import Bundle, export
 from hopgraph.files import new_folder, require_free
 from hopgraph.graph.certificate import Certificate
-from hopgraph.lower.ledger import weight_asymmetry
+from hopgraph.lower.model import Model
 from hopgraph.passes.pipeline import CheckedSpec
 from hopgraph.train.data import Data, check_fit
 from hopgraph.train.loop import Settings, train
@@ -57,11 +57,12 @@ def compare(plan: Plan, data: Data, out: Path, *, force: bool = False, progress:
         records = _train_all(plan, data, folder, tell)
         trained = time.perf_counter()
         tell("exporting", 0, 1)
-        bundles = {name: _export(plan, folder, name) for name in plan.specs}
+        firsts = {name: read_run(_run(folder, name, plan.seeds[0])) for name in plan.specs}
+        bundles = {name: export(run, plan.formats, folder / "bundles" / name) for name, run in firsts.items()}
         exported = time.perf_counter()
         tell("measuring", 0, 1)
         measured = measure(candidates(list(bundles.values()), None))
-        rows = tuple(_row(plan, data, folder, name, records[name], bundles[name], measured) for name in plan.specs)
+        rows = tuple(_row(name, records[name], run.model, bundles[name], measured, data) for name, run in firsts.items())
         seconds = {"training": trained - begun, "export": exported - trained, "measuring": time.perf_counter() - exported}
         first = next(iter(plan.specs.values()))
         comparison = Comparison(
@@ -81,11 +82,6 @@ def _run(folder: Path, variant: str, seed: int) -> Path:
     return folder / "runs" / f"{variant}-{seed}"
 
 
-def _export(plan: Plan, folder: Path, name: str) -> Bundle:
-    """The bundle of a variant's first seed."""
-    return export(read_run(_run(folder, name, plan.seeds[0])), plan.formats, folder / "bundles" / name)
-
-
 def _train_all(plan: Plan, data: Data, folder: Path, tell: Progress) -> dict[str, list[Record]]:
     total = len(plan.specs) * len(plan.seeds) * plan.settings.epochs
     done = 0
@@ -103,9 +99,9 @@ def _train_all(plan: Plan, data: Data, folder: Path, tell: Progress) -> dict[str
     return records
 
 
-def _row(plan: Plan, data: Data, folder: Path, name: str, records: list[Record], bundle: Bundle, measured: Measured) -> Row:
-    spec = plan.specs[name]
-    model = read_run(_run(folder, name, plan.seeds[0])).model
+def _row(name: str, records: list[Record], model: Model, bundle: Bundle, measured: Measured, data: Data) -> Row:
+    """What was found of a variant; `model` is that of its first seed, as its bundle is."""
+    spec = model.spec
     own = [candidate for candidate in measured.candidates if candidate.bundle == str(bundle.path)]
     return Row(
         name,
@@ -113,7 +109,7 @@ def _row(plan: Plan, data: Data, folder: Path, name: str, records: list[Record],
         tuple(record.test_accuracy for record in records),
         str(spec.certificate),
         reasons(spec, spec.certificate),
-        weight_asymmetry(model),
+        bundle.manifest.weight_asymmetry,
         {item.exporter: item.bytes for item in bundle.manifest.files},
         {candidate.runtime: candidate.reason for candidate in own if candidate.reason},
         tuple(_placed(timing, f"bundles/{name}") for timing in measured.timings if timing.candidate in own),

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from hopgraph.errors import HopgraphError
-from hopgraph.lower.model import Model
+from hopgraph.lower.model import Model, single_energy
 from hopgraph.lower.oracle import Oracle
 from hopgraph.passes.pipeline import CheckedSpec, load
 
@@ -54,5 +54,4 @@ def tied_sibling(spec: CheckedSpec) -> CheckedSpec | None:
         sibling = load(loaded.source, loaded.variants, (*loaded.settings, "block.symmetry=tied", *synapses))
     except HopgraphError:  # a causal map may forbid it
         return None
-    own_norms = any(group.own_norms for group in sibling.ham.block.schedule)
-    return sibling if sibling.certificate.has_energy and not own_norms else None
+    return sibling if single_energy(sibling) else None

@@ -8,33 +8,26 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from hopgraph.energy.records import Value
 from hopgraph.program.operations import OPERATIONS, Site
 from hopgraph.program.program import Program, Statement
 
 
 @dataclass(frozen=True)
 class Folded:
-    """The statements that remain, and the constants that they read: parameters under their own names, folded ones under theirs."""
+    """The statements that remain with their sites, and the constants that they read, each under its own name."""
 
-    program: Program
-    statements: tuple[Statement, ...]
+    statements: tuple[tuple[Statement, Site], ...]
     constants: dict[str, Tensor]
-    types: dict[str, Value]
 
 
 def fold(program: Program, weights: Mapping[str, Tensor]) -> Folded:
     """Compute every unbatched statement from the weights, in the weights' own dtype."""
-    types = {value.name: value for value in program.inputs} | {item.stored_name: item.stored for item in program.parameters}
     known: dict[str, Tensor] = {item.stored_name: weights[item.stored_name].detach() for item in program.parameters}
-    remaining: list[Statement] = []
-    for statement in program.flat():
-        types[statement.output.name] = statement.output
+    remaining: list[tuple[Statement, Site]] = []
+    for statement, site in program.sites():
         if statement.output.batched:
-            remaining.append(statement)
-            continue
-        site = Site(tuple(types[name] for name in statement.inputs), statement.output, statement.attributes)
-        known[statement.output.name] = OPERATIONS[statement.op].torch(torch, site, *(known[name] for name in statement.inputs))
-    read = {name for statement in remaining for name in statement.inputs}
-    constants = {name: tensor for name, tensor in known.items() if name in read}
-    return Folded(program, tuple(remaining), constants, types)
+            remaining.append((statement, site))
+        else:
+            known[statement.output.name] = OPERATIONS[statement.op].torch(torch, site, *(known[name] for name in statement.inputs))
+    read = {name for statement, _ in remaining for name in statement.inputs}
+    return Folded(tuple(remaining), {name: tensor for name, tensor in known.items() if name in read})

@@ -9,7 +9,7 @@ from torch import fx
 from torch.fx.proxy import GraphAppendingTracer
 
 from hopgraph.energy.records import Value
-from hopgraph.program.operations import OPERATIONS, Site
+from hopgraph.program.operations import OPERATIONS
 from hopgraph.program.program import Program
 
 
@@ -25,17 +25,14 @@ def lower(program: Program) -> Lowered:
     """The fx graph of a program, its repeats written out. Parameters are read by their stored names."""
     graph = fx.Graph()
     tracer = GraphAppendingTracer(graph)
-    types = {value.name: value for value in program.inputs} | {parameter.stored_name: parameter.stored for parameter in program.parameters}
     proxies = {value.name: fx.Proxy(graph.placeholder(value.name), tracer) for value in program.inputs}
     values = {proxies[value.name].node.name: value for value in program.inputs}
-    for statement in program.flat():
+    for statement, site in program.sites():
         for name in statement.inputs:
             if name not in proxies:
                 proxies[name] = fx.Proxy(graph.get_attr(name), tracer)
-        site = Site(tuple(types[name] for name in statement.inputs), statement.output, statement.attributes)
         result: fx.Proxy = OPERATIONS[statement.op].torch(torch, site, *(proxies[name] for name in statement.inputs))
         proxies[statement.output.name] = result
-        types[statement.output.name] = statement.output
         values.setdefault(result.node.name, statement.output)  # a renamed value is the tensor that it was
     outputs = tuple(proxies[name].node for name in program.outputs)
     graph.output(outputs[0] if len(outputs) == 1 else outputs)

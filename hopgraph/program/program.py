@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from hopgraph.energy.records import Value
+from hopgraph.program.operations import Site
 
 Attribute = int | float | str | tuple[str, ...] | tuple[tuple[str, ...], ...]
 
@@ -83,6 +84,13 @@ class Program:
     def parameter_count(self) -> int:
         """The number of learned scalars."""
         return sum(parameter.size for parameter in self.parameters)
+
+    def sites(self) -> Iterator[tuple[Statement, Site]]:
+        """Every statement of :meth:`flat` with the types of its inputs, which is what the columns of the table are given."""
+        types = {value.name: value for value in self.inputs} | {parameter.stored_name: parameter.stored for parameter in self.parameters}
+        for statement in self.flat():
+            yield statement, Site(tuple(types[name] for name in statement.inputs), statement.output, statement.attributes)
+            types[statement.output.name] = statement.output
 
     def flat(self) -> Iterator[Statement]:
         """The statements in order with every repeat written out, its values renamed per turn."""
