@@ -20,6 +20,27 @@ class Dim:
         return self.text
 
 
+@dataclass(frozen=True)
+class Real:
+    """A number as the spec states it: the text of an expression on dims that need not be whole, such as `y^-0.5`.
+
+    `least` is the greatest number that it must exceed, if there is one.
+    """
+
+    text: str
+    least: float | None = None
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A positive number that is learned, with the value that it starts at."""
+
+    start: Real
+
+
 class OptionModel(BaseModel):
     """Base of every model of the language: no unknown fields, frozen."""
 
@@ -85,6 +106,25 @@ def _above_one(value: float) -> float:
     return float(value)
 
 
+def _positive_real(value: Any) -> Real:
+    if isinstance(value, str):
+        return Real(value, 0.0)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not (math.isfinite(value) and value > 0):
+        raise wrong("a positive number, or an expression on dims such as `y^-0.5`")
+    return Real(repr(value), 0.0)
+
+
+def _learnable(value: Any) -> Real | Learned:
+    given = as_mapping(value)
+    if value == "learned":
+        return Learned(Real("1", 0.0))
+    if given is None:
+        return _positive_real(value)
+    if set(given) != {"learned"}:
+        raise wrong("a positive number, `learned`, or `{learned: 0.5}` with the value to start at")
+    return Learned(_positive_real(given["learned"]))
+
+
 def _gain(value: Any) -> Any:
     if value in ("none", "scalar", "vector"):
         return value
@@ -102,4 +142,8 @@ Finite = Annotated[Number, AfterValidator(_finite)]
 Positive = Annotated[Number, AfterValidator(_positive)]
 NotNegative = Annotated[Number, AfterValidator(_not_negative)]
 Power = Annotated[Number, AfterValidator(_above_one)]
+PositiveReal = Annotated[Real, BeforeValidator(_positive_real)]
+"""A positive number, or an expression on dims and axes: a float once the dims are resolved."""
+Learnable = Annotated[Real | Learned, BeforeValidator(_learnable)]
+"""A positive number that may be learned: a float once the dims are resolved, or {"learned": its start}."""
 Gain = Annotated[Literal["none", "scalar", "vector"] | tuple[str, ...], BeforeValidator(_gain)]

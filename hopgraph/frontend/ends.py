@@ -11,9 +11,9 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
-from hopgraph.energy.lagrangians import LAGRANGIANS, Norm, norm_parameters, over_axes
+from hopgraph.energy.lagrangians import LAGRANGIANS, over_axes
 from hopgraph.energy.options import AxisList, AxisName, DimField, OptionModel, as_mapping, name_list, wrong
-from hopgraph.energy.records import Axes, Emitter, Options, ParameterSpec, RecordError, Value, Weights
+from hopgraph.energy.records import ZEROS, Axes, Emitter, Options, ParameterSpec, RecordError, Value, Weights, lecun
 
 Shape = dict[str, int]
 """Axes with their sizes, in order."""
@@ -85,8 +85,8 @@ def _patch_shape(options: Options, shape: Shape) -> Shape:
 def _patch_parameters(options: Options, shape: Shape) -> dict[str, ParameterSpec]:
     inputs = next(iter(shape.values()))
     out, size = options["channels"], options["size"]
-    weight = ParameterSpec(("out", "in", "row", "column"), (out, inputs, size, size), "lecun")
-    return {"weight": weight, "bias": ParameterSpec(("out",), (out,), "zeros")}
+    weight = ParameterSpec(("out", "in", "row", "column"), (out, inputs, size, size), lecun(inputs * size * size))
+    return {"weight": weight, "bias": ParameterSpec(("out",), (out,), ZEROS)}
 
 
 def _patch_emit(emit: Emitter, x: Value, options: Options, weights: Weights, hint: str) -> Value:
@@ -103,7 +103,7 @@ def _norm_shape(options: Options, shape: Shape) -> Shape:
 
 
 def _norm_parameters(options: Options, shape: Shape) -> dict[str, ParameterSpec]:
-    return norm_parameters(options, tuple(shape), shape)
+    return LAGRANGIANS["layernorm"].parameters(options, tuple(shape), shape)
 
 
 def _norm_emit(emit: Emitter, x: Value, options: Options, weights: Weights, hint: str) -> Value:
@@ -139,7 +139,7 @@ def _linear_shape(options: Options, shape: Shape) -> Shape:
 
 def _linear_parameters(options: Options, shape: Shape) -> dict[str, ParameterSpec]:
     out, inputs = options["out"], list(shape.values())[-1]
-    return {"weight": ParameterSpec(("out", "in"), (out, inputs), "zeros"), "bias": ParameterSpec(("out",), (out,), "zeros")}
+    return {"weight": ParameterSpec(("out", "in"), (out, inputs), ZEROS), "bias": ParameterSpec(("out",), (out,), ZEROS)}
 
 
 def _linear_emit(emit: Emitter, x: Value, options: Options, weights: Weights, hint: str) -> Value:
@@ -154,7 +154,7 @@ ENDS: dict[str, End] = {
     record.name: record
     for record in (
         End("patch_embed", PatchEmbed, _as_is, _patch_shape, _patch_parameters, _patch_emit),
-        End("layernorm", Norm, _as_is, _norm_shape, _norm_parameters, _norm_emit),
+        End("layernorm", LAGRANGIANS["layernorm"].options, _as_is, _norm_shape, _norm_parameters, _norm_emit),
         End("mean", Mean, _mean_shorthand, _mean_shape, _none, _mean_emit),
         End("linear", Linear, _linear_shorthand, _linear_shape, _linear_parameters, _linear_emit),
     )

@@ -104,7 +104,7 @@ def _no_gradient(block: Block) -> Iterator[Reason]:
 
 def _curvature(block: Block) -> Iterator[Reason]:
     for layer in block.layers:
-        if layer.record.convex:
+        if layer.convex:
             continue
         at = (*layer.at, "lagrangian")
         if not layer.fast:
@@ -116,7 +116,7 @@ def _curvature(block: Block) -> Iterator[Reason]:
 
 def _bounded_slopes(block: Block) -> bool:
     """Whether every slow activation has a Lipschitz constant, without which no step is small enough."""
-    return all(layer.record.slope is None or layer.record.slope[1] < float("inf") for layer in block.slow)
+    return all((layer.record.slopes(layer.options) or (0, 0))[1] < float("inf") for layer in block.slow)
 
 
 def _splitting(block: Block) -> Iterator[Reason]:

@@ -7,13 +7,28 @@ block its order of fast layers and its schedule. `at` is the place in the spec t
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated, Any, cast
+
+from pydantic import BeforeValidator
 
 from hopgraph.energy.lagrangians import LAGRANGIANS, Lagrangian
+from hopgraph.energy.maps import MAPS, LinearMap, Signature
+from hopgraph.energy.records import Axes, ParameterSpec, Sizes
 from hopgraph.errors import At, Path
 
-Axes = tuple[str, ...]
-Option = bool | int | float | str | tuple[str, ...] | dict[str, tuple[str, ...]] | None
-Options = dict[str, Option]
+
+def _frozen(value: Any) -> Any:
+    """Lists as tuples, at any depth: what a dump reads back to is equal to what was dumped."""
+    if isinstance(value, list | tuple):
+        items = cast("list[Any]", value)
+        return tuple(_frozen(item) for item in items)
+    if isinstance(value, dict):
+        return {name: _frozen(item) for name, item in cast("dict[str, Any]", value).items()}
+    return value
+
+
+Options = Annotated[dict[str, Any], BeforeValidator(_frozen)]
+"""A record's options with their dims evaluated: numbers, names, tuples and mappings of these."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +47,15 @@ class Layer:
         """The row of the Lagrangian table."""
         return LAGRANGIANS[self.lagrangian]
 
+    @property
+    def convex(self) -> bool:
+        """Whether its Lagrangian is convex."""
+        return self.record.convex(self.options)
+
+    def parameters(self, sizes: Sizes) -> dict[str, ParameterSpec]:
+        """The tensors that its Lagrangian reads, given the sizes of the axes."""
+        return self.record.parameters(self.options, self.axes, sizes)
+
 
 @dataclass(frozen=True)
 class ChainMap:
@@ -42,6 +66,19 @@ class ChainMap:
     source: Axes
     target: Axes
     at: Path
+
+    @property
+    def record(self) -> LinearMap:
+        """The row of the table of maps."""
+        return MAPS[self.kind]
+
+    def signature(self, sizes: Sizes) -> Signature:
+        """Where the map stands, given the sizes of the axes."""
+        return Signature(self.source, self.target, sizes)
+
+    def parameters(self, sizes: Sizes) -> dict[str, ParameterSpec]:
+        """The tensors that the map reads."""
+        return self.record.parameters(self.options, self.signature(sizes))
 
 
 @dataclass(frozen=True)
@@ -144,7 +181,7 @@ class EndOp:
 
     kind: str
     name: str
-    options: Options | dict[str, Option | tuple[int, ...]]
+    options: Options
     at: Path
     source: dict[str, int]
     target: dict[str, int]

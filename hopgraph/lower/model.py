@@ -47,7 +47,7 @@ class Model(nn.Module):
         for parameter in self.program.parameters:
             tensor = self.get_parameter(parameter.stored_name)
             if not tensor.is_meta:
-                initialise(tensor, parameter.init, generator)
+                initialise(tensor, *parameter.init, generator)
 
     def forward(self, image: Tensor) -> Tensor:
         """The readout of a batch of inputs."""

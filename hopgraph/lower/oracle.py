@@ -12,8 +12,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from hopgraph.energy.lagrangians import breaking_gain, gain_axes, norm_parameters, over_axes
-from hopgraph.energy.maps import MAPS
+from hopgraph.energy.lagrangians import breaking_gain, over_axes
 from hopgraph.graph.ham import Block, Factor, Group, Ham, Layer, Pull, Synapse
 
 Tensors = Mapping[str, Tensor]
@@ -56,11 +55,10 @@ class Oracle:
         if group is not None and layer.name in group.own_norms:
             owner = f"norm_{self.block.schedule.index(group)}_{layer.name}"
         found: dict[str, Tensor] = {}
-        for field, spec in norm_parameters(layer.options, layer.axes, self.block.axes).items():
+        for field, spec in layer.parameters(self.block.axes).items():
             prefix = f"blocks.{self.index}.{owner}."
             tensor = self.parameters[f"{prefix}log_{field}"].exp() if spec.positive else self.parameters[prefix + field]
-            axes = gain_axes(layer.options, field, layer.axes) or ()
-            found[field] = tensor.reshape([self.block.axes[axis] if axis in axes else 1 for axis in layer.axes])
+            found[field] = tensor.reshape([self.block.axes[axis] if axis in spec.axes else 1 for axis in layer.axes])
         return found
 
     # --- synapses ---
@@ -82,10 +80,10 @@ class Oracle:
         for number, step in enumerate(factor.chain):
             label = step.kind if len(factor.chain) == 1 else f"{step.kind}_{number}"
             weights: dict[str, Tensor] = {}
-            for field in MAPS[step.kind].parameters(step.options, step.source, self.block.axes):
-                if pull is None or field != "bias" or pull.factor != factor.name:
+            for field, spec in step.parameters(self.block.axes).items():
+                if pull is None or not spec.offset or pull.factor != factor.name:
                     weights[field] = self._weight(synapse, factor, f"{label}.{field}", pull)
-            g = MAPS[step.kind].reference(g, step.source, step.options, weights)
+            g = step.record.reference(g, step.signature(self.block.axes), step.options, weights)
         return g
 
     def _weight(self, synapse: Synapse, factor: Factor, label: str, pull: Pull | None) -> Tensor:

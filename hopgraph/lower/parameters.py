@@ -3,8 +3,6 @@
 This file's functions are copied into the modules that `hopgraph compile -o` writes, so it uses torch and nothing else.
 """
 
-import math
-
 import torch
 from torch import nn
 
@@ -21,18 +19,12 @@ def register(root: nn.Module, name: str, parameter: nn.Parameter) -> None:
     module.register_parameter(leaf, parameter)
 
 
-def initialise(tensor: torch.Tensor, init: str, generator: torch.Generator | None = None) -> None:
-    """Fill a tensor in place: xavier (uniform, Glorot and Bengio 2010), lecun (truncated normal, 1 / fan in), zeros or ones."""
-    fan_in = math.prod(tensor.shape[1:])
+def initialise(tensor: torch.Tensor, how: str, size: float, generator: torch.Generator | None = None) -> None:
+    """Fill a tensor in place: `uniform` within +-size, `normal` of deviation size, cut at two of them, or `constant`."""
     with torch.no_grad():
-        if init == "zeros":
-            tensor.zero_()
-        elif init == "ones":
-            tensor.fill_(1.0)
-        elif init == "lecun":
-            deviation = math.sqrt(1 / fan_in) / 0.87962566103423978  # the factor that truncation at two deviations takes away
-            nn.init.trunc_normal_(tensor, std=deviation, a=-2 * deviation, b=2 * deviation, generator=generator)
+        if how == "constant":
+            tensor.fill_(size)
+        elif how == "normal":
+            nn.init.trunc_normal_(tensor, std=size, a=-2 * size, b=2 * size, generator=generator)
         else:
-            fan_out = tensor.shape[0]
-            bound = math.sqrt(6 / (fan_in + fan_out))
-            tensor.uniform_(-bound, bound, generator=generator)
+            tensor.uniform_(-size, size, generator=generator)

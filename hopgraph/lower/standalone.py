@@ -19,8 +19,6 @@ Written by hopgraph {version} from {source}{overlays}. Its only import is torch.
 Certificate of energy descent: {certificate}.
 """
 
-import math
-
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -39,9 +37,9 @@ class {name}(nn.Module):
 
     def __init__(self):
         super().__init__()
-        for name, (shape, init) in PARAMETERS.items():
+        for name, (shape, *init) in PARAMETERS.items():
             tensor = torch.empty(shape)
-            initialise(tensor, init)
+            initialise(tensor, *init)
             register(self, name, nn.Parameter(tensor))
 
 {forward}'''
@@ -50,7 +48,7 @@ class {name}(nn.Module):
 def module_source(spec: CheckedSpec) -> str:
     """The file's text. Its `forward` is the source that the compiled model runs."""
     program = spec.program
-    table = "\n".join(f'    "{item.stored_name}": ({item.shape}, "{item.init}"),' for item in program.parameters)
+    table = "\n".join(f'    "{item.stored_name}": ({item.shape}, "{item.init[0]}", {item.init[1]!r}),' for item in program.parameters)
     variants = f", variant {','.join(spec.loaded.variants)}" if spec.loaded.variants else ""
     settings = "".join(f", {setting}" for setting in spec.loaded.settings)
     cite = f" ({spec.loaded.spec.cite})" if spec.loaded.spec.cite else ""

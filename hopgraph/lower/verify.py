@@ -104,5 +104,5 @@ def randomise(model: Model, generator: torch.Generator) -> None:
     with torch.no_grad():
         for parameter in model.program.parameters:
             tensor = model.get_parameter(parameter.stored_name)
-            if parameter.init in ("zeros", "ones"):
+            if parameter.init[0] == "constant":
                 tensor.add_(0.3 * torch.randn(tensor.shape, dtype=tensor.dtype, generator=generator))

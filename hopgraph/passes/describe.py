@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any, cast
 
-from hopgraph.energy.lagrangians import norm_parameters
-from hopgraph.energy.maps import MAPS
 from hopgraph.energy.records import ParameterSpec
 from hopgraph.errors import At
 from hopgraph.graph.ham import Block, Factor, Group, Layer, Pull, Synapse
@@ -62,9 +60,9 @@ def _layer(layer: Layer, block: Block) -> dict[str, Any]:
         "axes": sizes({axis: block.axes[axis] for axis in layer.axes}),
         "lagrangian": layer.lagrangian,
         "options": options,
-        "formula": layer.record.formula,
+        "formula": layer.record.formula.replace("@", "x"),
         "kind": "fast" if layer.fast else "slow",
-        "parameters": _count(norm_parameters(layer.options, layer.axes, block.axes)),
+        "parameters": _count(layer.parameters(block.axes)),
     }
 
 
@@ -78,7 +76,7 @@ def _synapse(synapse: Synapse, block: Block) -> dict[str, Any]:
 
 
 def _weights(factor: Factor, block: Block) -> int:
-    return sum(_count(MAPS[step.kind].parameters(step.options, step.source, block.axes)) for step in factor.chain)
+    return sum(_count(step.parameters(block.axes)) for step in factor.chain)
 
 
 def _pull(pull: Pull, synapse: Synapse) -> dict[str, Any]:

@@ -143,7 +143,7 @@ def _chain(factor: Factor, block: Block, findings: Findings) -> Factor:
     chain = list(factor.chain)
     for index, step in enumerate(chain):
         try:
-            target = MAPS[step.kind].target(step.options, axes)
+            target = MAPS[step.kind].target(step.options, axes, block.axes)
         except RecordError as error:
             at = place(step.at, *([error.field] if error.field else []))
             notes, helps = [f"its input has the axes [{', '.join(axes)}]"], rename_help(error.word, error.known)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hopgraph.energy.options import Dim, OptionModel
+from hopgraph.energy.options import Dim, Learned, OptionModel, Real
 from hopgraph.errors import At, Findings, Path, listing, rename_help
 from hopgraph.frontend import spec as language
 from hopgraph.frontend.choice import Chosen
@@ -21,7 +21,9 @@ UNKNOWN = -1
 IMAGE_AXES = ("channels", "height", "width")
 
 
-class _Resolver:
+class Resolver:
+    """Evaluates the dims of a spec, and what is written in terms of them."""
+
     def __init__(self, declared: Mapping[str, Dim], findings: Findings) -> None:
         self.findings = findings
         self.declared = tuple(declared)
@@ -68,7 +70,17 @@ class _Resolver:
         return {name: self._option(getattr(model, name), (*path, name)) for name in type(model).model_fields}
 
     def _option(self, value: Any, path: Path) -> Any:
-        return self.size(value, path) if isinstance(value, Dim) else value
+        if isinstance(value, Dim):
+            return self.size(value, path)
+        if isinstance(value, Real):
+            return self.real(value, path)
+        if isinstance(value, Learned):
+            return {"learned": self.real(value.start, (*path, "learned"))}
+        return value
+
+    def real(self, value: Real, path: Path) -> float:
+        """The value of an expression that need not be whole, or 1 after a diagnostic."""
+        return float(value.text)
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -81,7 +93,7 @@ def _names(text: str) -> tuple[str, ...]:
 def run(spec: language.Spec, findings: Findings) -> Ham:
     """The graph of a spec. Names that cannot be used and dims that cannot be evaluated are reported."""
     check_name(spec.name, "spec", At(("name",)), findings)
-    resolver = _Resolver(spec.dims, findings)
+    resolver = Resolver(spec.dims, findings)
     sizes = [resolver.size(dim, ("input", "image", index)) for index, dim in enumerate(spec.input.image)]
     return Ham(
         name=spec.name,
@@ -93,7 +105,7 @@ def run(spec: language.Spec, findings: Findings) -> Ham:
     )
 
 
-def _ends(chosen: tuple[Chosen, ...], part: str, resolver: _Resolver) -> tuple[EndOp, ...]:
+def _ends(chosen: tuple[Chosen, ...], part: str, resolver: Resolver) -> tuple[EndOp, ...]:
     seen: dict[str, int] = {}
     found: list[EndOp] = []
     for index, item in enumerate(chosen):
@@ -104,7 +116,7 @@ def _ends(chosen: tuple[Chosen, ...], part: str, resolver: _Resolver) -> tuple[E
     return tuple(found)
 
 
-def _block(block: language.Block, resolver: _Resolver, findings: Findings) -> Block:
+def _block(block: language.Block, resolver: Resolver, findings: Findings) -> Block:
     at: Path = ("block",)
     for kind, names in (("axis", block.axes), ("layer", block.layers), ("synapse", block.synapses)):
         for name in names:
@@ -127,14 +139,14 @@ def _block(block: language.Block, resolver: _Resolver, findings: Findings) -> Bl
     )
 
 
-def _layer(name: str, layer: language.Layer, resolver: _Resolver) -> Layer:
+def _layer(name: str, layer: language.Layer, resolver: Resolver) -> Layer:
     at: Path = ("block", "layers", name)
     chosen: Chosen = layer.lagrangian
     options = resolver.options(chosen.options, (*at, "lagrangian", chosen.kind))
     return Layer(name, layer.axes, chosen.kind, options, layer.fast, at)
 
 
-def _synapse(name: str, synapse: language.Synapse, default: tuple[str, float | None], resolver: _Resolver, findings: Findings) -> Synapse:
+def _synapse(name: str, synapse: language.Synapse, default: tuple[str, float | None], resolver: Resolver, findings: Findings) -> Synapse:
     at: Path = ("block", "synapses", name)
     factors: list[Factor] = []
     for factor_name, factor in synapse.factors.items():
@@ -145,7 +157,7 @@ def _synapse(name: str, synapse: language.Synapse, default: tuple[str, float | N
     return Synapse(name, tuple(factors), _symmetry(synapse.symmetry, default, at), at)
 
 
-def _map(chosen: Chosen, path: Path, resolver: _Resolver) -> ChainMap:
+def _map(chosen: Chosen, path: Path, resolver: Resolver) -> ChainMap:
     return ChainMap(chosen.kind, resolver.options(chosen.options, (*path, chosen.kind)), (), (), (*path, chosen.kind))
 
 

@@ -10,8 +10,6 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 
-from hopgraph.energy.lagrangians import norm_parameters
-from hopgraph.energy.maps import MAPS
 from hopgraph.energy.records import ParameterSpec, Value
 from hopgraph.errors import At, Findings
 from hopgraph.frontend.ends import ENDS
@@ -185,7 +183,7 @@ class _BlockEmitter:
         """G of a layer, with its own parameters of this group where the group says so."""
         own = group is not None and layer.name in group.own_norms
         owner = f"norm_{number}_{layer.name}" if own else layer.name
-        specs = norm_parameters(layer.options, layer.axes, self.block.axes)
+        specs = layer.parameters(self.block.axes)
         weights = {field: self.builder.parameter(self.name(owner, field), spec) for field, spec in specs.items()}
         return layer.record.activation(self.builder, state, layer.options, weights, self.hint("g", layer.name))
 
@@ -226,7 +224,7 @@ class _BlockEmitter:
         for index in reversed(range(len(target.chain))):
             step = target.chain[index]
             weights = self.weights(synapse, target, index, pull, own_chain=True)
-            value = MAPS[step.kind].adjoint(self.builder, value, step.source, step.options, weights, hint)
+            value = step.record.adjoint(self.builder, value, step.signature(self.block.axes), step.options, weights, hint)
         renamed = {new: old for old, new in target.rename.items()}
         axes = tuple(renamed.get(axis, axis) for axis in value.axes)
         return self.builder.rename(value, axes)
@@ -237,7 +235,7 @@ class _BlockEmitter:
         for index, step in enumerate(factor.chain):
             weights = self.weights(synapse, factor, index, pull)
             hint = self.hint(synapse.name, factor.name)
-            value = MAPS[step.kind].forward(self.builder, value, step.options, weights, hint)
+            value = step.record.forward(self.builder, value, step.signature(self.block.axes), step.options, weights, hint)
         return value
 
     def weights(self, synapse: Synapse, factor: Factor, index: int, pull: Pull, own_chain: bool = False) -> Mapping[str, Value]:
@@ -245,8 +243,8 @@ class _BlockEmitter:
         step = factor.chain[index]
         label = step.kind if len(factor.chain) == 1 else f"{step.kind}_{index}"
         found: dict[str, Value] = {}
-        for field, spec in MAPS[step.kind].parameters(step.options, step.source, self.block.axes).items():
-            if own_chain and field == "bias":
+        for field, spec in step.parameters(self.block.axes).items():
+            if own_chain and spec.offset:
                 continue
             found[field] = self._weight(synapse, factor, f"{label}.{field}", spec, pull)
         return found

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from hopgraph.energy.records import Value
+from hopgraph.energy.records import Init, Value
 from hopgraph.program.operations import Site
 
 Attribute = int | float | str | tuple[str, ...] | tuple[tuple[str, ...], ...]
@@ -26,7 +26,7 @@ class Parameter:
     name: str
     axes: tuple[str, ...]
     shape: tuple[int, ...]
-    init: str
+    init: Init
     positive: bool = False
     penalty: float | None = None
     base: str | None = None

@@ -10,10 +10,13 @@ import torch
 from hypothesis import settings
 from torch import Tensor, nn
 
-from hopgraph.energy.lagrangians import LAGRANGIANS, Lagrangian, norm_parameters, over_axes
+from hopgraph.energy.lagrangians import LAGRANGIANS, Lagrangian, over_axes
+from hopgraph.energy.options import OptionModel
 from hopgraph.energy.records import Options, ParameterSpec, Value
+from hopgraph.errors import Findings
 from hopgraph.lower.model import compiled
 from hopgraph.lower.parameters import register
+from hopgraph.passes.resolve_dims import Resolver
 from hopgraph.program.builder import Builder
 
 from .specs import lagrangian
@@ -73,7 +76,7 @@ class LayerCase:
     @property
     def specs(self) -> dict[str, ParameterSpec]:
         """The layer's parameters."""
-        return norm_parameters(self.options, self.axes, self.sizes)
+        return self.record.parameters(self.options, self.axes, self.sizes)
 
     def activation(self) -> Callable[[Tensor], Tensor]:
         """G, by the program."""
@@ -99,16 +102,20 @@ class LayerCase:
         return g
 
 
+def resolved(model: OptionModel) -> Options:
+    """A record's options as the passes hand them to it, with every number evaluated."""
+    return Resolver({}, Findings()).options(model, ())
+
+
 def layer_case(rng: Random, kind: str, *, breaking: bool = False, **fixed: object) -> LayerCase:
     """A random case of one Lagrangian; `fixed` options are set last."""
     axes = rng.sample(["b", "n", "c"], rng.randint(1, 3))
     sizes = {axis: rng.randint(1, 4) for axis in axes}
     record = LAGRANGIANS[kind]
     given = {**lagrangian(rng, kind, axes, breaking=breaking)[kind], **fixed}
-    model = record.options.model_validate(given)
-    options = {field: getattr(model, field) for field in type(model).model_fields}
+    options = resolved(record.options.model_validate(given))
     names = tuple(axes)
-    return LayerCase(record, options, names, sizes, stored(norm_parameters(options, names, sizes), generator(rng)))
+    return LayerCase(record, options, names, sizes, stored(record.parameters(options, names, sizes), generator(rng)))
 
 
 def points(rng: Random, shape: tuple[int, ...], batch: int = 3) -> Tensor:

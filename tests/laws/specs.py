@@ -21,7 +21,7 @@ from hopgraph.errors import Source
 from hopgraph.lower.model import Model, compile_model
 from hopgraph.passes.pipeline import CheckedSpec, load
 
-CONVEX = tuple(name for name, record in LAGRANGIANS.items() if record.convex)
+CONVEX = tuple(name for name, record in LAGRANGIANS.items() if (record.slopes({}) or (0,))[0] >= 0)
 NORMS = tuple(name for name, record in LAGRANGIANS.items() if "gain" in record.options.model_fields)
 ALL = tuple(LAGRANGIANS)
 

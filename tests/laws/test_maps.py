@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from hopgraph.energy.maps import MAPS, LinearMap
+from hopgraph.energy.maps import MAPS, LinearMap, Signature
 from hopgraph.energy.records import Axes, Options, Value
 from hopgraph.program.builder import Builder
 
-from .programs import LAW, Weights, generator, points, run, stored
+from .programs import LAW, Weights, generator, points, resolved, run, stored
 from .specs import relative
 
 randoms = st.randoms(use_true_random=False)
@@ -35,7 +35,11 @@ class MapCase:
 
     @property
     def target(self) -> Axes:
-        return self.record.target(self.options, self.source)
+        return self.record.target(self.options, self.source, self.sizes)
+
+    @property
+    def signature(self) -> Signature:
+        return Signature(self.source, self.target, self.sizes)
 
     def shape(self, axes: Axes) -> tuple[int, ...]:
         return tuple(self.sizes[axis] for axis in axes)
@@ -55,8 +59,7 @@ def dense_case(rng: Random) -> MapCase:
     given = {old: new[0] if len(new) == 1 else new, **({"bias": True} if bias else {})}
     record = MAPS["dense"]
     model = record.options.model_validate(record.shorthand(given))
-    options = {field: getattr(model, field) for field in type(model).model_fields}
-    return MapCase(record, options, tuple(source), sizes, shapes)
+    return MapCase(record, resolved(model), tuple(source), sizes, shapes)
 
 
 CASES: dict[str, Callable[[Random], MapCase]] = {"dense": dense_case}
@@ -69,14 +72,14 @@ def test_every_map_has_cases() -> None:
 
 def lowered(case: MapCase, values: dict[str, Tensor]) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
     """A x + b and A* y, by their programs."""
-    specs = case.record.parameters(case.options, case.source, case.sizes)
-    linear = {field: spec for field, spec in specs.items() if field != "bias"}
+    specs = case.record.parameters(case.options, case.signature)
+    linear = {field: spec for field, spec in specs.items() if not spec.offset}
 
     def forward(builder: Builder, x: Value, weights: Weights) -> Value:
-        return case.record.forward(builder, x, case.options, weights, "y")
+        return case.record.forward(builder, x, case.signature, case.options, weights, "y")
 
     def adjoint(builder: Builder, y: Value, weights: Weights) -> Value:
-        return case.record.adjoint(builder, y, case.source, case.options, weights, "x")
+        return case.record.adjoint(builder, y, case.signature, case.options, weights, "x")
 
     there, image = run(case.source, case.sizes, specs, values, forward)
     back, preimage = run(case.target, case.sizes, linear, values, adjoint)
@@ -90,7 +93,7 @@ def lowered(case: MapCase, values: dict[str, Tensor]) -> tuple[Callable[[Tensor]
 @given(rng=randoms)
 def test_the_adjoint_is_the_adjoint(kind: str, rng: Random) -> None:
     case = CASES[kind](rng)
-    values = stored(case.record.parameters(case.options, case.source, case.sizes), generator(rng))
+    values = stored(case.record.parameters(case.options, case.signature), generator(rng))
     forward, adjoint = lowered(case, values)
     x, y = points(rng, case.shape(case.source)), points(rng, case.shape(case.target))
     image = forward(x) - forward(torch.zeros_like(x))
@@ -104,10 +107,10 @@ def test_the_adjoint_is_the_adjoint(kind: str, rng: Random) -> None:
 @given(rng=randoms)
 def test_the_program_computes_the_reference(kind: str, rng: Random) -> None:
     case = CASES[kind](rng)
-    values = stored(case.record.parameters(case.options, case.source, case.sizes), generator(rng))
+    values = stored(case.record.parameters(case.options, case.signature), generator(rng))
     forward, _ = lowered(case, values)
     x = points(rng, case.shape(case.source))
-    assert relative(forward(x).detach(), case.record.reference(x, case.source, case.options, values)) < 1e-10
+    assert relative(forward(x).detach(), case.record.reference(x, case.signature, case.options, values)) < 1e-10
 
 
 @pytest.mark.parametrize("kind", MAPS)
@@ -115,7 +118,7 @@ def test_the_program_computes_the_reference(kind: str, rng: Random) -> None:
 @given(rng=randoms)
 def test_parameters_have_the_shapes_of_the_axes(kind: str, rng: Random) -> None:
     case = CASES[kind](rng)
-    specs = case.record.parameters(case.options, case.source, case.sizes)
+    specs = case.record.parameters(case.options, case.signature)
     assert {field: spec.shape for field, spec in specs.items()} == case.shapes
     assert all(len(spec.axes) == len(spec.shape) for spec in specs.values())
     builder = Builder()

@@ -1,19 +1,16 @@
-r"""Linear maps: what a factor sees a layer's activation through, and the exact adjoint that its pull applies.
-
-One record each. `forward` and `adjoint` write a program; `reference` computes the forward map on tensors for the oracle
-and shares nothing with them. <y, A x> = <A* y, x> is tested for every record (tests/laws).
-"""
+"""dense: a matrix over one axis."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator, StrictBool
 
+from hopgraph.energy.maps.record import LinearMap, Signature
 from hopgraph.energy.options import AxisName, OptionModel, as_mapping, axis_list, wrong
-from hopgraph.energy.records import Axes, Emitter, Options, ParameterSpec, RecordError, Sizes, Value, Weights
+from hopgraph.energy.records import ZEROS, Axes, Emitter, Options, ParameterSpec, RecordError, Sizes, Value, Weights, xavier
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,31 +34,12 @@ def dense_shorthand(value: Any) -> Any:
     return {"axes": given, **bias}
 
 
-@dataclass(frozen=True)
-class LinearMap:
-    """One kind of linear map A, or affine map A x + b.
-
-    `target` gives the axes of A x; `parameters` the tensors that A reads. `forward` computes A x + b, `adjoint` computes
-    A* y for y with the target axes (the linear part alone: the bias is a field on the far side), both with the axes of
-    the source in their order. `reference` computes A x + b from tensors [batch, *source] by einsum.
-    """
-
-    name: str
-    options: type[OptionModel]
-    shorthand: Callable[[Any], Any]
-    target: Callable[[Options, Axes], Axes]
-    parameters: Callable[[Options, Axes, Sizes], dict[str, ParameterSpec]]
-    forward: Callable[[Emitter, Value, Options, Weights, str], Value]
-    adjoint: Callable[[Emitter, Value, Axes, Options, Weights, str], Value]
-    reference: Callable[[Tensor, Axes, Options, Mapping[str, Tensor]], Tensor]
-
-
 def _pair(options: Options) -> tuple[str, Axes]:
     ((source, target),) = options["axes"].items()
     return source, tuple(target)
 
 
-def _dense_target(options: Options, source: Axes) -> Axes:
+def _target(options: Options, source: Axes, sizes: Sizes) -> Axes:
     old, new = _pair(options)
     if old not in source:
         raise RecordError(f"the map reads axis `{old}`, which its input does not have", "axes", old, source)
@@ -73,11 +51,11 @@ def _dense_target(options: Options, source: Axes) -> Axes:
     return result
 
 
-def _dense_parameters(options: Options, source: Axes, sizes: Sizes) -> dict[str, ParameterSpec]:
+def _parameters(options: Options, signature: Signature) -> dict[str, ParameterSpec]:
     old, new = _pair(options)
-    out = tuple(sizes[axis] for axis in new)
-    bias = {"bias": ParameterSpec(new, out, "zeros")} if options["bias"] else {}
-    return {"weight": ParameterSpec(_labels(options)[0], (*out, sizes[old])), **bias}
+    out, given = tuple(signature.sizes[axis] for axis in new), signature.sizes[old]
+    bias = {"bias": ParameterSpec(new, out, ZEROS, offset=True)} if options["bias"] else {}
+    return {"weight": ParameterSpec(_labels(options)[0], (*out, given), xavier(given, math.prod(out))), **bias}
 
 
 def _labels(options: Options) -> tuple[Axes, Axes]:
@@ -92,7 +70,7 @@ def _spliced(axes: Axes, removed: Axes, inserted: Axes) -> Axes:
     return (*axes[:index], *inserted, *axes[index + len(removed) :])
 
 
-def _dense_forward(emit: Emitter, x: Value, options: Options, weights: Weights, hint: str) -> Value:
+def _forward(emit: Emitter, x: Value, signature: Signature, options: Options, weights: Weights, hint: str) -> Value:
     old, new = _pair(options)
     summed = f"{old}'"
     given = _spliced(x.axes, (old,), (summed,))
@@ -100,18 +78,19 @@ def _dense_forward(emit: Emitter, x: Value, options: Options, weights: Weights, 
     return emit.op("add", y, weights["bias"], hint=hint) if "bias" in weights else y
 
 
-def _dense_adjoint(emit: Emitter, y: Value, source: Axes, options: Options, weights: Weights, hint: str) -> Value:
+def _adjoint(emit: Emitter, y: Value, signature: Signature, options: Options, weights: Weights, hint: str) -> Value:
     _, new = _pair(options)
     weight_axes, target = _labels(options)
     given = tuple(target[new.index(axis)] if axis in new else axis for axis in y.axes)
-    return emit.contract(source, (y, given), (weights["weight"], weight_axes), hint=hint)
+    return emit.contract(signature.source, (y, given), (weights["weight"], weight_axes), hint=hint)
 
 
-def _dense_reference(x: Tensor, source: Axes, options: Options, weights: Mapping[str, Tensor]) -> Tensor:
+def _reference(x: Tensor, signature: Signature, options: Options, weights: Mapping[str, Tensor]) -> Tensor:
     """Einsum over letters assigned here: the batch first, then the source's axes, then the target's."""
     import torch
 
     old, new = _pair(options)
+    source = signature.source
     letters = {axis: chr(ord("b") + index) for index, axis in enumerate(source)}
     fresh = [chr(ord("b") + len(source) + index) for index in range(len(new))]
     given = "a" + "".join(letters[axis] for axis in source)
@@ -123,10 +102,4 @@ def _dense_reference(x: Tensor, source: Axes, options: Options, weights: Mapping
     return y + weights["bias"].reshape(*weights["bias"].shape, *[1] * behind)
 
 
-MAPS: dict[str, LinearMap] = {
-    record.name: record
-    for record in (
-        LinearMap("dense", Dense, dense_shorthand, _dense_target, _dense_parameters, _dense_forward, _dense_adjoint, _dense_reference),
-    )
-}
-"""Every linear map by name. One more is one more record."""
+DENSE = LinearMap("dense", Dense, dense_shorthand, _target, _parameters, _forward, _adjoint, _reference)

@@ -1,0 +1,73 @@
+"""Operations that name, order, merge and drop axes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from hopgraph.energy.records import Value
+from hopgraph.program.operations.record import Attributes, Operation, Site, Typed
+
+
+def _merge_shape(inputs: Sequence[Value], attributes: Attributes) -> Typed:
+    x = inputs[0]
+    first, last = (x.axes.index(axis) for axis in (attributes["axes"][0], attributes["axes"][-1]))
+    axes = (*x.axes[:first], attributes["into"], *x.axes[last + 1 :])
+    return axes, (*x.shape[:first], math.prod(x.shape[first : last + 1]), *x.shape[last + 1 :])
+
+
+def _merge_torch(t: Any, site: Site, x: Any) -> Any:
+    first, *_, last = site.dims("axes")
+    return x.flatten(first, last)
+
+
+def _merge_onnx(o: Any, site: Site, x: Any) -> Any:
+    return o("Reshape", x, o.integers((0, *site.output.shape)))
+
+
+def _rename_shape(inputs: Sequence[Value], attributes: Attributes) -> Typed:
+    return tuple(attributes["axes"]), inputs[0].shape
+
+
+def _rename_torch(t: Any, site: Site, x: Any) -> Any:
+    return x
+
+
+def _permute_shape(inputs: Sequence[Value], attributes: Attributes) -> Typed:
+    order = tuple(attributes["order"])
+    return order, tuple(inputs[0].size(axis) for axis in order)
+
+
+def _permute_torch(t: Any, site: Site, x: Any) -> Any:
+    return x.permute(0, *(site.dim(axis) for axis in site.attributes["order"]))
+
+
+def _permute_onnx(o: Any, site: Site, x: Any) -> Any:
+    return o("Transpose", x, perm=[0, *(site.dim(axis) for axis in site.attributes["order"])])
+
+
+def _mean_shape(inputs: Sequence[Value], attributes: Attributes) -> Typed:
+    x = inputs[0]
+    kept = tuple(axis for axis in x.axes if axis not in attributes["over"])
+    return kept, tuple(x.size(axis) for axis in kept)
+
+
+def _mean_torch(t: Any, site: Site, x: Any) -> Any:
+    return x.mean(site.dims())
+
+
+def _mean_onnx(o: Any, site: Site, x: Any) -> Any:
+    return o("ReduceMean", x, o.integers(site.dims()), keepdims=0)
+
+
+def _identity_onnx(o: Any, site: Site, x: Any) -> Any:
+    return o("Identity", x)
+
+
+ROWS = (
+    Operation("merge", _merge_shape, _merge_torch, _merge_onnx),
+    Operation("rename", _rename_shape, _rename_torch, _identity_onnx),
+    Operation("permute", _permute_shape, _permute_torch, _permute_onnx),
+    Operation("mean", _mean_shape, _mean_torch, _mean_onnx),
+)
