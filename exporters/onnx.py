@@ -13,6 +13,7 @@ import onnx
 import onnx_ir as ir
 from torch import Tensor
 
+from hopgraph.energy.records import Value
 from hopgraph.errors import Diagnostic, HopgraphError
 from hopgraph.export.exporter import Array, Exporter, Predict, Request, Runtime
 from hopgraph.export.fold import fold
@@ -51,12 +52,15 @@ class NodeBuilder:
         return self._constants[name]
 
 
+def _input(value: Value) -> ir.Value:
+    return ir.val(value.name, dtype=ir.DataType.INT64 if value.integer else ir.DataType.FLOAT, shape=["batch", *value.shape])
+
+
 def emit(program: Program, weights: Mapping[str, Tensor]) -> onnx.ModelProto:
     """The ONNX model of a program: float32, the first dimension of input and output named `batch`."""
     folded = fold(program, weights)
     builder = NodeBuilder()
-    shapes = {value.name: ["batch", *value.shape] for value in program.inputs}
-    inputs = [ir.val(value.name, dtype=ir.DataType.FLOAT, shape=shapes[value.name]) for value in program.inputs]
+    inputs = [_input(value) for value in program.inputs]
     values = {value.name: value for value in inputs if value.name is not None}
     values |= {name: builder.constant(name, tensor.numpy()) for name, tensor in folded.constants.items()}
     for statement, site in folded.statements:

@@ -96,7 +96,7 @@ def _config(trt: Any, builder: Any, request: Request) -> Any:
     if tf32 is not None:
         config.clear_flag(tf32)
     profile = builder.create_optimization_profile()
-    shape = tuple(request.spec.ham.input.values())
+    shape = request.spec.ham.input.shape
     profile.set_shape("image", *((batch, *shape) for batch in BATCHES))
     config.add_optimization_profile(profile)
     if hasattr(config, "num_compute_capabilities") and not has_gpu():

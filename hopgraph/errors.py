@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
-from typing import Protocol
+from typing import Any, Protocol
 
 Path = tuple[str | int, ...]
 
@@ -20,8 +20,11 @@ CODES: dict[str, str] = {
     "axes-mismatch": "a value has other axes than its place requires",
     "axis-unknown": "an axis is used that the block does not declare",
     "bad-value": "a field holds a value of the wrong kind",
+    "bias-invalid": "a bias does not fit its synapse",
     "bundle-damaged": "a bundle lacks a file, or a file's hash differs from the manifest's",
     "bundle-version": "a bundle was written in a format that this version does not read",
+    "causality": "a part of the model would read what a causal map hides from it",
+    "code-unknown": "no diagnostic has this code",
     "data-shape": "the data's images or classes do not fit the spec",
     "data-unknown": "no data set has this name",
     "dim-cycle": "dims refer to each other in a circle",
@@ -31,7 +34,7 @@ CODES: dict[str, str] = {
     "exporter-failed": "an exporter refused the model",
     "exporter-unavailable": "the packages of an exporter are not installed",
     "exporter-unknown": "no exporter has this name",
-    "fast-cycle": "fast layers feed each other in a circle",
+    "fast-cycle": "fast layers feed each other in a circle, and nothing says how it is solved",
     "file-exists": "an output exists already",
     "file-missing": "a file does not exist",
     "file-unreadable": "a file cannot be read or written",
@@ -39,9 +42,12 @@ CODES: dict[str, str] = {
     "image-shape": "an image does not have the shape that the model reads",
     "image-unreadable": "a file is not an image",
     "layer-unfed": "nothing pulls on a layer",
-    "layer-unknown": "a factor names a layer that is not declared",
+    "layer-unknown": "a layer is named that is not declared",
+    "layer-unstarted": "a slow layer has no first state",
     "map-invalid": "a linear map does not fit the axes that it is applied to",
+    "iso-params": "dims cannot be scaled to an equal number of parameters",
     "missing-field": "a required field is absent",
+    "model-large": "a model past the stated size is to be allocated",
     "name-invalid": "a name cannot be used for a part of the model",
     "no-base": "no pull of a synapse reads its base weights",
     "no-energy": "the spec has no energy",
@@ -50,12 +56,15 @@ CODES: dict[str, str] = {
     "overlay-path": "a variant or --set names a place that the spec does not have",
     "parity": "an exported file does not compute what the model computes",
     "pass-unknown": "the compiler has no pass of this name",
+    "patterns": "a file of patterns or states does not fit the spec",
     "pull-unknown": "a symmetry names a factor that the synapse does not have",
     "run-damaged": "a run folder lacks a file or holds something else",
     "runtime-unavailable": "a runtime cannot run on this machine",
     "runtime-unknown": "no runtime has this name, or none that can read this file",
-    "slow-layers": "a block does not have exactly one slow layer",
+    "slow-layers": "a block has no slow layer that moves",
+    "solve-invalid": "a solve does not fit the circles of fast layers",
     "spec-unknown": "no shipped spec has this name",
+    "step-axes": "a learned step is over axes that its layer does not have",
     "synapse-unknown": "a group names a synapse that is not declared",
     "too-large": "the model, or a part of it, is larger than the compiler takes on",
     "unknown-field": "a field is not part of the language",
@@ -75,7 +84,10 @@ TEXT_LENGTH = 2000
 """How much of a long message is shown."""
 MAX_LISTED = 40
 """How many words a listing shows."""
+MAX_PLACES = 4
+"""How many further places of one mistake are shown."""
 
+_STAGE = re.compile(r"stages\.[0-9]+\.")
 _LINE_END = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]")
 
 
@@ -166,8 +178,13 @@ class Diagnostic:
 
     def as_json(self) -> dict[str, object]:
         """The diagnostic as plain data."""
-        position = {"file": self.at.source.name, "line": self.at.line, "column": self.at.column} if isinstance(self.at, Span) else {}
-        return {"code": self.code, "message": self.message, **position, "notes": list(self.notes), "helps": list(self.helps)}
+        related = [{**_position(place), "text": text} for place, text in self.related]
+        about = {"related": related, "notes": list(self.notes), "helps": list(self.helps)}
+        return {"code": self.code, "message": self.message, **_position(self.at), **about}
+
+
+def _position(place: Place) -> dict[str, str | int]:
+    return {"file": place.source.name, "line": place.line, "column": place.column} if isinstance(place, Span) else {}
 
 
 def _excerpt(place: Place, arrow: str, text: str) -> list[str]:
@@ -244,12 +261,32 @@ class Findings:
     def raise_if_any(self) -> None:
         """Raise all that was found, in the order of the text where positions are known."""
         if self.found:
-            raise HopgraphError(sorted(self.found, key=_text_order))
+            raise HopgraphError(told_once(sorted(self.found, key=_text_order)))
 
 
 def _text_order(diagnostic: Diagnostic) -> tuple[int, int]:
     at = diagnostic.at
     return (at.line, at.column) if isinstance(at, Span) else (0, 0)
+
+
+def told_once(found: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """One diagnostic for an unknown name, with the other places that use it; and one for a text that several stages share."""
+    first: dict[Any, Diagnostic] = {}
+    others: dict[Any, list[Place]] = {}
+    for item in found:
+        message = _STAGE.sub("stages.", item.message)
+        key = (item.code, message, item.notes, item.helps, None if item.code.endswith("-unknown") else item.at)
+        known = first.setdefault(key, item)
+        more = others.setdefault(key, [])
+        if item.at not in (known.at, *more):
+            more.append(item.at)
+    return [_also_at(item, others[key]) for key, item in first.items()]
+
+
+def _also_at(item: Diagnostic, places: list[Place]) -> Diagnostic:
+    more = (f"it stands at {len(places) - MAX_PLACES} more places",) if len(places) > MAX_PLACES else ()
+    related = (*item.related, *((place, "and here") for place in places[:MAX_PLACES]))
+    return replace(item, related=related, notes=(*item.notes, *more)) if places else item
 
 
 @lru_cache(maxsize=4096)
@@ -269,9 +306,14 @@ def edit_distance(left: str, right: str) -> int:
 
 def similar(word: str, known: Iterable[str]) -> list[str]:
     """The known words that `word` may be a slip for, nearest first, at most 4. A third of the letters may be wrong."""
+    return list(_similar(word, tuple(known)))
+
+
+@lru_cache(maxsize=4096)
+def _similar(word: str, known: tuple[str, ...]) -> tuple[str, ...]:
     near = [name for name in known if 3 * abs(len(name) - len(word)) <= max(len(name), len(word)) + 1 and len(name) <= 80]
     ranked = sorted((edit_distance(word.lower(), name.lower()), name) for name in near)
-    return [name for distance, name in ranked if 3 * distance <= max(len(name), len(word)) + 1][:4]
+    return tuple(name for distance, name in ranked if 3 * distance <= max(len(name), len(word)) + 1)[:4]
 
 
 def rename_help(word: str, known: Iterable[str]) -> list[str]:

@@ -116,7 +116,7 @@ def test_values(text: str, expected: int) -> None:
         ("C % 2", "dim-syntax", 2, 1),
         ("C.real", "dim-syntax", 1, 1),
         ("f(2)", "dim-unknown", 0, 1),
-        ("2.5", "dim-syntax", 1, 1),
+        ("2.5", "dim-syntax", 0, 3),
         ("2 * width", "dim-unknown", 4, 5),
         ("C / 5", "dim-value", 0, 5),
         ("C - 512", "dim-value", 0, 7),

@@ -9,8 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hopgraph
+from hopgraph.energy.options import Real
 from hopgraph.errors import At, Findings, HopgraphError, Source
 from hopgraph.frontend.load import LoadedSpec, read_spec
+from hopgraph.frontend.spec import Block, Spec
+from hopgraph.frontend.symmetry import Penalty
 from hopgraph.passes.pipeline import load
 from tests.small import SPEC as SMALL
 
@@ -31,6 +34,12 @@ variants:
   empty: {}
 """
 )
+
+
+def block_of(spec: Spec) -> Block:
+    """The one block of a spec."""
+    assert spec.block is not None
+    return spec.block
 
 
 def loaded(variant: str | list[str] | None = None, overrides: Any = None) -> LoadedSpec:
@@ -61,32 +70,34 @@ def test_settings_are_laid_over_variants_and_each_other() -> None:
 
 
 def test_a_value_replaces_all_that_was_there() -> None:
-    lagrangian = loaded("relu").spec.block.layers["h"].lagrangian
+    lagrangian = block_of(loaded("relu").spec).layers["h"].lagrangian
     assert lagrangian.kind == "relu"
-    assert loaded("nested").spec.block.layers["h"].lagrangian.options.model_dump() == {"beta": 4.0}
+    assert block_of(loaded("nested").spec).layers["h"].lagrangian.options.model_dump() == {"beta": {"text": "4", "least": 0.0}}
 
 
 def test_a_variant_adds_layers_and_synapses() -> None:
-    block = loaded("more").spec.block
+    block = block_of(loaded("more").spec)
     assert list(block.layers) == ["x", "h", "k"]
     assert list(block.synapses) == ["channel", "again"]
 
 
 def test_a_field_that_is_not_written_out_is_reached_all_the_same() -> None:
     assert "update" not in SPEC.split("variants")[0]
-    assert loaded("slower").spec.block.update.step == 0.5
-    assert loaded(None, ["block.update.form=decay"]).spec.block.update.form == "decay"
-    assert loaded(None, ["block.depth=2"]).spec.block.depth.text == "2"
-    assert loaded(None, ["block.synapses.channel.symmetry.x=own"]).spec.block.synapses["channel"].symmetry is not None
+    assert block_of(loaded("slower").spec).update.step.fixed == Real("0.5", 0.0)
+    assert block_of(loaded(None, ["block.update.form=decay"]).spec).update.form == "decay"
+    assert block_of(loaded(None, ["block.depth=2"]).spec).depth.text == "2"
+    assert block_of(loaded(None, ["block.synapses.channel.symmetry.x=own"]).spec).synapses["channel"].symmetry is not None
     assert (
-        loaded(None, ["block.layers.x.lagrangian.layernorm.eps=1e-3"]).spec.block.layers["x"].lagrangian.options.model_dump()["eps"] == 1e-3
+        block_of(loaded(None, ["block.layers.x.lagrangian.layernorm.eps=1e-3"]).spec).layers["x"].lagrangian.options.model_dump()["eps"]
+        == 1e-3
     )
 
 
 def test_entries_of_lists_are_reached_by_number() -> None:
     spec = loaded("two,second").spec
-    assert spec.block.update.groups is not None
-    assert spec.block.update.groups[1].step == 0.25
+    groups = block_of(spec).update.groups
+    assert groups is not None
+    assert groups[1].step == block_of(loaded(None, ["block.update.step=0.25"]).spec).update.step
     assert loaded("two,second").spec.readout[1].options == loaded(None, ["readout.1.linear=7"]).spec.readout[1].options
     assert load(Source("spec.yaml", SPEC), None, ["readout.1.linear=5"]).ham.output == {"classes": 5}
 
@@ -95,8 +106,8 @@ def test_settings_from_python() -> None:
     given = {"dims.C": 24, "block.update.step": 1e-5, "block.symmetry": {"penalized": 0.5}, "block.layers.h.fast": True, "cite": "é"}
     spec = loaded(None, given).spec
     assert str(spec.dims["C"]) == "24"
-    assert spec.block.update.step == 1e-5
-    assert spec.block.symmetry.penalty == 0.5
+    assert block_of(spec).update.step.fixed == Real("1e-05", 0.0)
+    assert block_of(spec).symmetry.penalty == Penalty(constant=0.5)
     assert spec.cite == "é"
     assert loaded(None, "dims.C=24").spec.dims == spec.dims
 

@@ -105,7 +105,7 @@ def _row(name: str, records: list[Record], model: Model, bundle: Bundle, measure
     own = [candidate for candidate in measured.candidates if candidate.bundle == str(bundle.path)]
     return Row(
         name,
-        spec.program.parameter_count,
+        spec.parameter_count,
         tuple(record.test_accuracy for record in records),
         str(spec.certificate),
         reasons(spec, spec.certificate),

@@ -27,31 +27,38 @@ class EnergyTrace:
 
 
 def trace(model: Model, images: Tensor) -> EnergyTrace:
-    """The trace of a model over a batch of inputs, in float32 as the model is."""
+    """The trace of a model over a batch of inputs, in float32 as the model is; of a pyramid, that of its first stage."""
     spec = tied_sibling(model.spec)
     if spec is None:
         return EnergyTrace((), False, "its groups have norms of their own: no one energy belongs to a block")
-    parameters = dict(model.named_parameters())
+    parameters = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     blocks: list[tuple[float, ...]] = []
     with torch.no_grad():
-        state = model.encode(images)
-        for block in range(model.ham.block.depth):
-            oracle = Oracle(spec.ham, block, parameters)
-            energies = [oracle.energy(state, spec.certificate.energy)]
-            for _ in range(model.ham.block.steps):
-                state = model.update(state, block)
-                energies.append(oracle.energy(state, spec.certificate.energy))
-            entry = energies[0]
-            blocks.append(tuple(((energy - entry) / entry.abs()).mean().item() for energy in energies))
+        entry = model.encode(images)
+        for index in range(model.ham.block.depth):
+            block = model.ham.blocks[index]
+            oracle = Oracle(spec.ham, index, parameters)
+            states = model.states(index, model.start(entry, index))
+            energies = [oracle.energy(states, spec.certificate.relaxed)]
+            for _ in range(block.steps):
+                states = model.update(states, index)
+                energies.append(oracle.energy(states, spec.certificate.relaxed))
+            first, entry = energies[0], states[block.exit]
+            blocks.append(tuple(((energy - first) / first.abs()).mean().item() for energy in energies))
     return EnergyTrace(tuple(blocks), model.has_energy)
 
 
 def tied_sibling(spec: CheckedSpec) -> CheckedSpec | None:
     """The same spec with every pull tied: its weights are the base weights of this one. None where that has no energy either."""
     loaded = spec.loaded
-    synapses = [f"block.synapses.{name}.symmetry=tied" for name, synapse in loaded.spec.block.synapses.items() if synapse.symmetry]
+    stages = {f"stages.{index}.block": stage.block for index, stage in enumerate(loaded.spec.stages)}
+    blocks = stages if loaded.spec.block is None else {"block": loaded.spec.block}
+    whole = [f"{path}.symmetry=tied" for path in blocks]
+    each = [
+        f"{path}.synapses.{name}.symmetry=tied" for path, block in blocks.items() for name, item in block.synapses.items() if item.symmetry
+    ]
     try:
-        sibling = load(loaded.source, loaded.variants, (*loaded.settings, "block.symmetry=tied", *synapses))
+        sibling = load(loaded.source, loaded.variants, (*loaded.settings, *whole, *each))
     except HopgraphError:  # a causal map may forbid it
         return None
     return sibling if single_energy(sibling) else None

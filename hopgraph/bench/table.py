@@ -105,4 +105,7 @@ def verification_table(results: Sequence[Verification]) -> Table:
         numbers = (f"{result.update_error:.1e}", f"{result.asymmetry:.1e}" if result.asymmetry < 1e-3 else f"{result.asymmetry:.3f}")
         rows.append((result.variant, *numbers, f"{result.activation_asymmetry:.1e}", result.verdict, energy, verdict))
     columns = ("variant", "update against autograd", "asymmetry of du/dg", "of dg/dx", "certificate", "energy falls by", "verdict")
-    return Table(columns, tuple(rows))
+    if all(result.circle_residual is None for result in results):
+        return Table(columns, tuple(rows))
+    residuals = ["-" if result.circle_residual is None else f"{result.circle_residual:.1e}" for result in results]
+    return Table((*columns, "residual of circles"), tuple((*row, residual) for row, residual in zip(rows, residuals, strict=True)))

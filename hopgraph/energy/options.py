@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StrictFloat, StrictInt, StrictStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StrictFloat, StrictInt, StrictStr, WithJsonSchema
 from pydantic_core import PydanticCustomError
+
+if TYPE_CHECKING:
+    from pydantic import GetJsonSchemaHandler
+    from pydantic_core import CoreSchema
+
+JsonSchema = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,63 @@ class OptionModel(BaseModel):
     """Base of every model of the language: no unknown fields, frozen."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    implied: ClassVar[tuple[str, ...]] = ()
+    """Fields that a spec never names: a shorthand gives them their values."""
+
+    @classmethod
+    def as_written(cls, mapping: JsonSchema) -> JsonSchema:
+        """The JSON Schema of what a spec may write for the model. `mapping` is that of its fields; a shorthand adds its own."""
+        return mapping
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchema:
+        mapping = dict(handler.resolve_ref_schema(handler(core_schema)))
+        fields: JsonSchema = mapping.get("properties", {})
+        mapping["properties"] = {name: without_null(field) if NULL in field.get("anyOf", ()) else field for name, field in fields.items()}
+        about = {"description": mapping.pop("description")} if "description" in mapping else {}
+        return {**about, **cls.as_written(mapping)}
+
+
+def either(*schemas: JsonSchema) -> JsonSchema:
+    """The JSON Schema of what one of several holds for."""
+    return {"anyOf": list(schemas)}
+
+
+def mapping_of(properties: JsonSchema, *required: str) -> JsonSchema:
+    """The JSON Schema of a mapping of these fields and no others."""
+    return {"type": "object", "additionalProperties": False, "properties": properties, "required": list(required)}
+
+
+def one_key_beside(options: tuple[str, ...]) -> list[JsonSchema]:
+    """JSON Schemas that together ask for exactly one key that is no option, where at most one option is given.
+
+    They cannot count the keys that are not among many.
+    """
+    some = {"not": {"propertyNames": {"enum": list(options)}}}
+    none_but = {option: [other for other in options if other != option] for option in ("", *options)}
+    return [
+        some,
+        *(
+            {"if": {"propertyNames": {"not": {"enum": others}}}, "then": {"maxProperties": 2 if option else 1}}
+            for option, others in none_but.items()
+        ),
+    ]
+
+
+def without_null(schema: JsonSchema) -> JsonSchema:
+    """The JSON Schema of an optional field where it is given."""
+    kinds = [kind for kind in schema.get("anyOf", ()) if kind != NULL]
+    given = {name: value for name, value in schema.items() if name not in ("anyOf", "default")}
+    return {**given, **kinds[0]} if len(kinds) == 1 else {**given, **(either(*kinds) if kinds else {})}
+
+
+NULL: JsonSchema = {"type": "null"}
+TEXT: JsonSchema = {"type": "string"}
+AXES: JsonSchema = either(TEXT, {"type": "array", "items": TEXT, "minItems": 1, "uniqueItems": True})
+PAIR: JsonSchema = {"type": "array", "items": TEXT, "minItems": 2, "maxItems": 2, "uniqueItems": True}
+SIZE: JsonSchema = {"type": ["integer", "string"]}
+POSITIVE: JsonSchema = {"type": "number", "exclusiveMinimum": 0}
 
 
 def wrong(expected: str) -> PydanticCustomError:
@@ -100,6 +163,12 @@ def _not_negative(value: float) -> float:
     return float(value)
 
 
+def _share(value: float) -> float:
+    if not 0 <= value < 1:
+        raise wrong("a number from 0 to less than 1")
+    return float(value)
+
+
 def _above_one(value: float) -> float:
     if not (math.isfinite(value) and value > 1):
         raise wrong("a number greater than 1")
@@ -135,15 +204,24 @@ def _gain(value: Any) -> Any:
 
 
 Number = StrictInt | StrictFloat
-DimField = Annotated[Dim, BeforeValidator(_dim)]
+DimField = Annotated[Dim, BeforeValidator(_dim), WithJsonSchema(SIZE)]
 AxisName = StrictStr
-AxisList = Annotated[tuple[AxisName, ...], BeforeValidator(axis_list)]
-Finite = Annotated[Number, AfterValidator(_finite)]
-Positive = Annotated[Number, AfterValidator(_positive)]
-NotNegative = Annotated[Number, AfterValidator(_not_negative)]
-Power = Annotated[Number, AfterValidator(_above_one)]
-PositiveReal = Annotated[Real, BeforeValidator(_positive_real)]
+AxisList = Annotated[tuple[AxisName, ...], BeforeValidator(axis_list), WithJsonSchema(AXES)]
+Finite = Annotated[Number, AfterValidator(_finite), WithJsonSchema({"type": "number"})]
+Positive = Annotated[Number, AfterValidator(_positive), WithJsonSchema(POSITIVE)]
+NotNegative = Annotated[Number, AfterValidator(_not_negative), WithJsonSchema({"type": "number", "minimum": 0})]
+Share = Annotated[Number, AfterValidator(_share), WithJsonSchema({"type": "number", "minimum": 0, "exclusiveMaximum": 1})]
+Power = Annotated[Number, AfterValidator(_above_one), WithJsonSchema({"type": "number", "exclusiveMinimum": 1})]
+PositiveReal = Annotated[Real, BeforeValidator(_positive_real), WithJsonSchema(either(POSITIVE, TEXT))]
 """A positive number, or an expression on dims and axes: a float once the dims are resolved."""
-Learnable = Annotated[Real | Learned, BeforeValidator(_learnable)]
+Learnable = Annotated[
+    Real | Learned,
+    BeforeValidator(_learnable),
+    WithJsonSchema(either(POSITIVE, TEXT, mapping_of({"learned": either(POSITIVE, TEXT)}, "learned"))),
+]
 """A positive number that may be learned: a float once the dims are resolved, or {"learned": its start}."""
-Gain = Annotated[Literal["none", "scalar", "vector"] | tuple[str, ...], BeforeValidator(_gain)]
+Gain = Annotated[
+    Literal["none", "scalar", "vector"] | tuple[str, ...],
+    BeforeValidator(_gain),
+    WithJsonSchema(either({"enum": ["none", "scalar", "vector"]}, {"type": "array", "items": TEXT, "minItems": 1})),
+]

@@ -7,13 +7,38 @@ write into it through the :class:`Emitter` protocol and so need to know nothing 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 Axes = tuple[str, ...]
 Sizes = Mapping[str, int]
 Options = Mapping[str, Any]
+
+UNKNOWN = -(2**40)
+"""The size of an axis whose expression could not be evaluated: reported once, then passed over. No sum of sizes makes it positive."""
+
+
+def frozen(value: Any) -> Any:
+    """Lists as tuples, at any depth: what a dump reads back to is equal to what was dumped."""
+    if isinstance(value, list | tuple):
+        items = cast("list[Any]", value)
+        return tuple(frozen(item) for item in items)
+    if isinstance(value, dict):
+        return {name: frozen(item) for name, item in cast("dict[str, Any]", value).items()}
+    return value
+
+
+def words(value: Any) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Every text inside an option's value, with its path: `{"causal": ("q", "k")}` has `q` at ("causal", 0)."""
+    if isinstance(value, str):
+        yield (), value
+    elif isinstance(value, dict):
+        for name, item in cast("dict[str, Any]", value).items():
+            yield from (((name, *path), word) for path, word in words(item))
+    elif isinstance(value, tuple | list):
+        for index, item in enumerate(cast("tuple[Any, ...]", value)):
+            yield from (((index, *path), word) for path, word in words(item))
 
 
 class RecordError(Exception):
@@ -29,6 +54,11 @@ Init = tuple[str, float]
 
 ZEROS: Init = ("constant", 0.0)
 ONES: Init = ("constant", 1.0)
+
+
+def constant(value: float) -> Init:
+    """The same number everywhere."""
+    return "constant", value
 
 
 def xavier(fan_in: int, fan_out: int) -> Init:
@@ -59,12 +89,13 @@ class ParameterSpec:
 
 @dataclass(frozen=True)
 class Value:
-    """A tensor of the program: its name, its axes (batch left out) with their sizes, and whether it has a batch."""
+    """A tensor of the program: its name, its axes (batch left out) with their sizes, whether it has a batch, and is of integers."""
 
     name: str
     axes: Axes
     shape: tuple[int, ...]
     batched: bool = True
+    integer: bool = False
 
     def size(self, axis: str) -> int:
         """The size of one axis."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from hopgraph.errors import Diagnostic, HopgraphError
 from hopgraph.export.exporter import Array, Predict
@@ -18,18 +20,25 @@ BATCHES = (1, 2, 7)
 """The batch sizes at which files are compared."""
 
 
-def sample_inputs(model: Model, seed: int = 0) -> list[Array]:
+def sample_inputs(model: Model, seed: int = 0) -> list[NDArray[Any]]:
     """Random inputs at every batch size of BATCHES."""
     generator = np.random.default_rng(seed)
-    shape = tuple(model.ham.input.values())
-    return [generator.standard_normal((batch, *shape), dtype=np.float32) for batch in BATCHES]
+    given = model.ham.input
+    if given.vocabulary is not None:
+        return [generator.integers(given.vocabulary, size=(batch, *given.shape)) for batch in BATCHES]
+    return [generator.standard_normal((batch, *given.shape), dtype=np.float32) for batch in BATCHES]
 
 
-def reference(model: Model, inputs: list[Array]) -> list[np.ndarray]:
+def reference(model: Model, inputs: list[NDArray[Any]]) -> list[np.ndarray]:
     """The model's outputs, computed in float64 on the CPU."""
     exact = deepcopy(model).to(device="cpu", dtype=torch.float64).eval()
     with torch.no_grad():
-        return [exact(torch.from_numpy(batch).double()).numpy() for batch in inputs]
+        return [exact(_exact(torch.from_numpy(batch))).numpy() for batch in inputs]
+
+
+def _exact(given: torch.Tensor) -> torch.Tensor:
+    """Numbers in float64; tokens as they are."""
+    return given.double() if given.is_floating_point() else given
 
 
 def relative_error(outputs: list[Array], wanted: list[np.ndarray]) -> float:

@@ -5,13 +5,15 @@
     power      = atom ["^" power]
     atom       = integer | name | "(" expression ")"
 
-Division is exact: `C / 2` is an error where C is odd. Nothing is ever evaluated as Python.
+Division is exact: `C / 2` is an error where C is odd. Where a number need not be whole (a temperature, a step) the same
+grammar has decimal numbers and signs: `y^-0.5`. Nothing is ever evaluated as Python.
 """
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -19,8 +21,10 @@ MAX_LENGTH = 200
 MAX_VALUE = 2**31 - 1
 MAX_EXPONENT = 31
 MAX_DEPTH = 20
+MAX_REAL = 1e100
+MIN_REAL = 1e-100
 
-_TOKEN = re.compile(r"\s*(?:(?P<number>[0-9]+)|(?P<name>[A-Za-z_][A-Za-z0-9_]*)|(?P<mark>[-+*/^()]))")
+_TOKEN = re.compile(r"\s*(?:(?P<number>[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?)|(?P<name>[A-Za-z_][A-Za-z0-9_]*)|(?P<mark>[-+*/^()]))")
 
 
 class DimError(Exception):
@@ -56,13 +60,14 @@ def _tokens(text: str) -> list[_Token]:
 
 
 class _Parser:
-    """Evaluates while it parses; `names` says what each name is worth."""
+    """Evaluates while it parses; `names` says what each name is worth. A `real` one has decimal numbers, signs and any power."""
 
-    def __init__(self, text: str, names: Mapping[str, Fraction]) -> None:
+    def __init__(self, text: str, names: Mapping[str, Fraction], real: bool = False) -> None:
         self.tokens = _tokens(text)
         self.index = 0
         self.depth = 0
         self.names = names
+        self.real = real
 
     @property
     def next(self) -> _Token:
@@ -87,42 +92,72 @@ class _Parser:
             right = self.power()
             if operator.text == "/" and right == 0:
                 raise DimError("dim-value", "division by zero", operator.offset)
-            value = _bounded(value * right if operator.text == "*" else value / right, operator)
+            value = self.bounded(value * right if operator.text == "*" else value / right, operator)
         return value
 
     def power(self) -> Fraction:
+        if self.real and self.next.text == "-":
+            self.take()
+            return -self.power()
         base = self.atom()
         if self.next.text != "^":
             return base
         operator = self.take()
         exponent = self.power()
+        if self.real:
+            return self.bounded(_real_power(base, exponent, operator), operator)
         if exponent.denominator != 1 or not 0 <= exponent <= MAX_EXPONENT:
             raise DimError("dim-value", f"the exponent is {_short(exponent)}, not an integer from 0 to {MAX_EXPONENT}", operator.offset)
         if abs(base) > MAX_VALUE:
             raise DimError("dim-value", "the value is far out of range", operator.offset)
-        return _bounded(base ** int(exponent), operator)
+        return self.bounded(base ** int(exponent), operator)
 
     def atom(self) -> Fraction:
         token = self.take()
         if token.kind == "number":
-            return Fraction(int(token.text))
+            return self.number(token)
         if token.kind == "name":
             if token.text not in self.names:
                 raise DimError("dim-unknown", f"no dim is named `{token.text}`", token.offset, len(token.text), token.text)
             return self.names[token.text]
         if token.text == "(":
-            self.depth += 1
-            if self.depth > MAX_DEPTH:
-                raise DimError("dim-syntax", f"parentheses nest more than {MAX_DEPTH} deep", token.offset)
-            value = self.expression()
+            value = self.nested(self.expression)
             self.expect(")")
-            self.depth -= 1
             return value
         if token.text in ("-", "+"):
             raise DimError("dim-syntax", f"`{token.text}` stands between two values; a dim has no sign", token.offset)
         after = " after this" if token.kind == "end" and token.offset else ""
         offset = max(0, token.offset - 1) if after else token.offset
         raise DimError("dim-syntax", f"expected a number, a name or `(`{after}", offset)
+
+    def nested(self, rule: Callable[[], Fraction]) -> Fraction:
+        """What a rule gives, one level deeper."""
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            offset = self.tokens[self.index - 1].offset
+            raise DimError("dim-syntax", f"parentheses nest more than {MAX_DEPTH} deep", offset)
+        value = rule()
+        self.depth -= 1
+        return value
+
+    def number(self, token: _Token) -> Fraction:
+        """A number; a dim's is whole."""
+        if token.text.isdecimal():
+            return Fraction(int(token.text))
+        if not self.real:
+            raise DimError("dim-syntax", "a dim is made of integers", token.offset, len(token.text))
+        value = float(token.text)
+        if not math.isfinite(value):
+            raise DimError("dim-value", "the value is far out of range", token.offset, len(token.text))
+        return Fraction(value)
+
+    def bounded(self, value: Fraction, operator: _Token) -> Fraction:
+        """A value that is not far out of range; a real one as near as a float is to it."""
+        if self.real and MIN_REAL < abs(value) < MAX_REAL:
+            return Fraction(float(value))
+        if value and (self.real or max(abs(value.numerator), value.denominator) > MAX_VALUE**4):
+            raise DimError("dim-value", "the value is far out of range", operator.offset)
+        return value
 
     def expect(self, text: str) -> None:
         token = self.take()
@@ -152,12 +187,27 @@ def evaluate(text: str, dims: Mapping[str, int]) -> int:
     return int(value)
 
 
+def evaluate_real(text: str, names: Mapping[str, int], least: float | None = None) -> float:
+    """The value of an expression that need not be whole; greater than `least` where that is given. Raises DimError."""
+    parser = _Parser(text, {name: Fraction(value) for name, value in names.items()}, real=True)
+    value = parser.expression()
+    parser.expect("")
+    number = float(value)
+    if least is not None and not number > least:
+        raise DimError("dim-value", f"`{text}` is {number:g}, not greater than {least:g}", 0, len(text))
+    return number
+
+
+def _real_power(base: Fraction, exponent: Fraction, operator: _Token) -> Fraction:
+    try:
+        value = float(base) ** float(exponent)
+    except (OverflowError, ZeroDivisionError):
+        raise DimError("dim-value", "the value is far out of range", operator.offset) from None
+    if isinstance(value, complex):
+        raise DimError("dim-value", "a negative number has no such power", operator.offset)
+    return Fraction(value)
+
+
 def _short(value: Fraction) -> str:
     text = str(value)
     return text if len(text) <= 20 else f"a number of {len(text)} digits"
-
-
-def _bounded(value: Fraction, operator: _Token) -> Fraction:
-    if max(abs(value.numerator), value.denominator) > MAX_VALUE**4:
-        raise DimError("dim-value", "the value is far out of range", operator.offset)
-    return value

@@ -9,7 +9,10 @@ from hopgraph.errors import At, Findings, article
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _TITLE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
-_OWN_NORM = re.compile(r"norm_[0-9]")
+_GIVEN = re.compile(r"(norm|step)_[0-9]")
+"""Owners of weights that the compiler names: a group's own norms and its learned step."""
+_PULLS = re.compile(r"(own|penalized|return)_")
+"""What a factor's name may not start with: it would look like the weights of a pull."""
 MAX_LENGTH = 64
 
 RESERVED = frozenset(
@@ -17,6 +20,7 @@ RESERVED = frozenset(
         "T_destination",
         "add_module",
         "apply",
+        "beta",
         "bfloat16",
         "bias",
         "blocks",
@@ -41,7 +45,10 @@ RESERVED = frozenset(
         "half",
         "ipu",
         "load_state_dict",
+        "log_beta",
         "log_gain",
+        "log_scale",
+        "log_step",
         "modules",
         "mtia",
         "named_buffers",
@@ -63,10 +70,12 @@ RESERVED = frozenset(
         "register_state_dict_post_hook",
         "register_state_dict_pre_hook",
         "requires_grad_",
+        "scale",
         "set_extra_state",
         "set_submodule",
         "share_memory",
         "state_dict",
+        "step",
         "to",
         "to_empty",
         "train",
@@ -80,8 +89,8 @@ RESERVED = frozenset(
 """Attributes of torch.nn.Module, and the names that the compiler itself gives to parts and weights."""
 
 
-def check_name(name: str, kind: str, at: At, findings: Findings) -> None:
-    """Report a name that cannot be used for a part of that kind."""
+def check_name(name: str, kind: str, at: At, findings: Findings) -> bool:
+    """Report a name that cannot be used for a part of that kind; whether it can."""
     reason = None
     if len(name) > MAX_LENGTH:
         reason = f"it has {len(name):,} characters, and {MAX_LENGTH} are the most"
@@ -91,7 +100,12 @@ def check_name(name: str, kind: str, at: At, findings: Findings) -> None:
         reason = "a name is a letter, then letters, digits or `_`"
     elif kind != "spec" and keyword.iskeyword(name):
         reason = "it is a word of Python, in which the model is written"
-    elif kind not in ("spec", "dim", "axis") and (name in RESERVED or _OWN_NORM.match(name)):
+    elif kind not in ("spec", "dim", "axis") and name in RESERVED:
         reason = "weights are named after it, and modules use this name themselves"
+    elif kind not in ("spec", "dim", "axis") and _GIVEN.match(name):
+        reason = "the compiler gives such names to the norms and steps of groups"
+    elif kind == "factor" and _PULLS.match(name):
+        reason = "the compiler gives such names to the weights of pulls"
     if reason:
         findings.add("name-invalid", f"`{name[:40]}` cannot name {article(kind)}: {reason}", at, helps=["choose another name"])
+    return reason is None

@@ -8,9 +8,9 @@ from typing import Any
 
 from hopgraph.energy.options import as_mapping
 from hopgraph.errors import At, Diagnostic, Findings, HopgraphError, Place, Source, Span, listing, rename_help
+from hopgraph.frontend.fields import fields_at, fields_of
 from hopgraph.frontend.spec import Spec
 from hopgraph.frontend.tree import MAX_DEPTH, Tree, parse_value
-from hopgraph.frontend.validate import fields_at
 
 
 def variant_names(tree: Tree) -> list[str]:
@@ -82,7 +82,7 @@ def _lay(tree: Tree, path: str, node: Tree, key: Span, findings: Findings, *, ne
 def _may_add(at: Tree, steps: tuple[str, ...], new_name: bool) -> bool:
     """Whether the last step may be added to a node: a field of the language, or a name that a spec gives where `new_name`."""
     owner = fields_at(Spec, steps[:-1])
-    is_field = owner is not None and steps[-1] in owner.model_fields
+    is_field = owner is not None and steps[-1] in fields_of(owner)
     return isinstance(at.value, dict) and (is_field or (new_name and steps[-1] != "" and not steps[-1].isdecimal()))
 
 

@@ -10,89 +10,69 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, StrictBool, StrictStr
 
-from hopgraph.energy.lagrangians import LAGRANGIANS
-from hopgraph.energy.maps import MAPS
-from hopgraph.energy.options import AxisList, AxisName, DimField, NotNegative, OptionModel, Positive, as_list, as_mapping, name_list, wrong
-from hopgraph.frontend.choice import Choice, Chosen, as_is
-from hopgraph.frontend.ends import ENDS
+from hopgraph.energy.options import (
+    AXES,
+    TEXT,
+    AxisList,
+    AxisName,
+    DimField,
+    JsonSchema,
+    OptionModel,
+    PositiveReal,
+    Real,
+    as_list,
+    as_mapping,
+    either,
+    without_null,
+    wrong,
+)
+from hopgraph.frontend.choice import AtMost
+from hopgraph.frontend.choices import MAX_FACTORS, Chain, EndField, Few, LagrangianField
+from hopgraph.frontend.symmetry import SymmetryField, SymmetryKindField
+from hopgraph.frontend.update import Solve, SomeAxes, Update, solves
 
 LANGUAGE = 1
 """The version of the language that this package reads, as `hopgraph:` at the head of a spec."""
 
-LagrangianField = Annotated[Chosen, Choice("Lagrangian", {name: (record.options, as_is) for name, record in LAGRANGIANS.items()})]
-MapField = Annotated[Chosen, Choice("linear map", {name: (record.options, record.shorthand) for name, record in MAPS.items()})]
-EndField = Annotated[Chosen, Choice("operation", {name: (record.options, record.shorthand) for name, record in ENDS.items()})]
 
-MAX_PARTS = 200
-"""How many layers, synapses, groups and axes a block may have, how many operations an encoder, a readout or a chain."""
-MAX_FACTORS = 8
-"""How many factors a synapse may have."""
-
-
-def at_most(count: int) -> BeforeValidator:
-    """A list or a mapping with a limit to its entries."""
-
-    def check(value: Any) -> Any:
-        if isinstance(value, dict | list) and len(value) > count:  # pyright: ignore[reportUnknownArgumentType]
-            raise wrong(f"a {'list' if isinstance(value, list) else 'mapping'} of at most {count} entries")
-        return value  # pyright: ignore[reportUnknownVariableType]
-
-    return BeforeValidator(check)
-
-
-Few = at_most(MAX_PARTS)
-
-
-class SymmetryKind(OptionModel):
-    """What one pull reads: `tied`, `own`, `off`, or `{penalized: lambda}`."""
-
-    kind: Literal["tied", "own", "off", "penalized"]
-    penalty: NotNegative | None = Field(default=None, alias="penalized")
-
-
-def _kind(value: Any) -> Any:
-    if value in ("tied", "own", "off"):
-        return {"kind": value}
-    given = as_mapping(value)
-    if given is not None and set(given) == {"penalized"}:
-        if given["penalized"] is None:
-            raise wrong("`{penalized: lambda}` with a number for lambda")
-        return {"kind": "penalized", **given}
-    raise wrong("`tied`, `own`, `off` or `{penalized: lambda}`")
-
-
-SymmetryKindField = Annotated[SymmetryKind, BeforeValidator(_kind)]
-
-
-class Symmetry(OptionModel):
-    """The symmetry of a whole synapse, or of its pulls by factor (those left out are tied)."""
-
-    whole: SymmetryKindField | None = None
-    pulls: dict[StrictStr, SymmetryKindField] = Field(default_factory=dict)
-
-
-def _symmetry(value: Any) -> Any:
-    given = as_mapping(value)
-    return {"whole": value} if given is None or "penalized" in given else {"pulls": given}
-
-
-SymmetryField = Annotated[Symmetry, BeforeValidator(_symmetry)]
+# --- the parts of a block ---------------------------------------------------------------------------------------------
 
 
 class Layer(OptionModel):
-    """Neurons on named axes, with the Lagrangian that gives their activation; `fast` ones equal their input at once."""
+    """Neurons on named axes, with the Lagrangian that gives their activation.
+
+    `axes` are those of the state x, the batch aside. `lagrangian` is L, by its name and options; the activation is dL/dx.
+    `fast` ones equal their input at once (tau = 0); a slow one moves by a / `tau`. A `clamped` one keeps the state that it is given.
+    """
 
     axes: AxisList
     lagrangian: LagrangianField
     fast: StrictBool = False
+    clamped: StrictBool = False
+    tau: PositiveReal = Real("1")
+
+    @classmethod
+    def as_written(cls, mapping: JsonSchema) -> JsonSchema:
+        """A mapping in which what is fast has nothing that only a state has."""
+        fast = {"properties": {"fast": {"const": True}}, "required": ["fast"]}
+        return {**mapping, "if": fast, "then": {"properties": {"clamped": {"const": False}, "tau": False}}}
 
 
 class Factor(OptionModel):
-    """One layer's activation as a synapse sees it: axes renamed, then through a chain of linear maps."""
+    """One layer's activation as a synapse sees it: axes renamed, then through a chain of linear maps.
+
+    `layer` is the layer's name. `rename` gives new names to axes, old to new, where one layer takes part twice. `through` is
+    the chain of linear maps, the first one applied first.
+    """
 
     layer: StrictStr
     rename: dict[AxisName, AxisName] = Field(default_factory=dict)
-    through: Annotated[tuple[MapField, ...], Few] = ()
+    through: Chain = ()
+
+    @classmethod
+    def as_written(cls, mapping: JsonSchema) -> JsonSchema:
+        """A layer's name, or a mapping."""
+        return either(TEXT, mapping)
 
 
 def _factor(value: Any) -> Any:
@@ -101,39 +81,52 @@ def _factor(value: Any) -> Any:
     return {"layer": value} if isinstance(value, str) else value  # pyright: ignore[reportUnknownVariableType]
 
 
+FactorField = Annotated[Factor, BeforeValidator(_factor)]
+Factors = Annotated[dict[StrictStr, FactorField], AtMost(MAX_FACTORS)]
+
+
+def _sources(value: Any) -> Any:
+    given = as_mapping(value)
+    return {"": value} if given is None or given.keys() & set(Factor.model_fields) else given
+
+
+def _biases(value: Any) -> Any:
+    return value if as_mapping(value) is not None else {"": value}
+
+
 class Synapse(OptionModel):
-    """A product of factors, summed over all axes: E = - sum prod_f A_f g_f."""
+    """A product of factors, summed over all axes: E = - sum prod_f A_f g_f; or, directed, `from` some factors `to` one.
 
-    factors: Annotated[dict[StrictStr, Annotated[Factor, BeforeValidator(_factor)]], at_most(MAX_FACTORS)]
+    `factors` are named, and a pull is called after its factor. `symmetry` is the block's where none is given. `bias` adds a
+    learned external field to the pull on a factor, over some axes of its layer: E - <b, g>. A synapse of one factor is such a
+    field alone.
+    """
+
+    factors: Factors | None = None
+    sources: Annotated[Factors, BeforeValidator(_sources)] | None = Field(default=None, alias="from")
+    target: FactorField | None = Field(default=None, alias="to")
     symmetry: SymmetryField | None = None
+    bias: Annotated[dict[StrictStr, SomeAxes], BeforeValidator(_biases)] = Field(default_factory=dict)
 
-
-class Group(OptionModel):
-    """Synapses whose pulls on slow layers act at the same time; `norm: {x: own}` gives layer x its own norm here."""
-
-    synapses: tuple[StrictStr, ...]
-    form: Literal["residual", "decay"] | None = None
-    step: Positive | None = None
-    norm: dict[StrictStr, Literal["own", "shared"]] = Field(default_factory=dict)
-
-
-def _group(value: Any) -> Any:
-    names = name_list(value)
-    if names is None and not isinstance(value, dict):
-        raise wrong("a list of synapses, or a mapping with the field `synapses`")
-    return value if names is None else {"synapses": names}  # pyright: ignore[reportUnknownVariableType]
-
-
-class Update(OptionModel):
-    """How slow layers move. residual: x + a u; decay: (1 - a) x + a u. Groups act one after the other."""
-
-    form: Literal["residual", "decay"] = "residual"
-    step: Positive = 1.0
-    groups: Annotated[tuple[Annotated[Group, BeforeValidator(_group)], ...] | None, Few] = None
+    @classmethod
+    def as_written(cls, mapping: JsonSchema) -> JsonSchema:
+        """Either `factors`, or `from` and `to` without a symmetry."""
+        fields = mapping["properties"]
+        several = {**without_null(fields["from"]), "properties": {"layer": False}}
+        written = {**fields, "from": either(without_null(fields["to"]), several), "bias": either(AXES, without_null(fields["bias"]))}
+        product = {"required": ["factors"], "properties": {"from": False, "to": False}}
+        directed = {"required": ["from", "to"], "properties": {"factors": False, "symmetry": False}}
+        return {**mapping, "properties": written, **either(product, directed)}
 
 
 class Block(OptionModel):
-    """Layers and synapses; `depth` repeats the block with new weights, `steps` with the same ones."""
+    """Layers and synapses; `depth` repeats the block with new weights, `steps` with the same ones.
+
+    The slow layer `entry` takes what comes before, the slow layer `exit` is what goes on; both are the first that is declared
+    where nothing is said. `axes` names the axes of the layers, with their sizes. `layers` are the neurons, `synapses` what
+    couples them. `symmetry` is that of every synapse that does not say its own. `update` says how slow layers move, `solve` how
+    fast layers that feed each other in a circle are solved.
+    """
 
     depth: DimField = Field(default="1", validate_default=True)
     steps: DimField = Field(default="1", validate_default=True)
@@ -142,6 +135,26 @@ class Block(OptionModel):
     synapses: Annotated[dict[StrictStr, Synapse], Few]
     symmetry: SymmetryKindField = Field(default="tied", validate_default=True)
     update: Update = Update()
+    solve: Annotated[tuple[Solve, ...], BeforeValidator(solves), Few] = ()
+    entry: StrictStr | None = None
+    exit: StrictStr | None = None
+
+    @classmethod
+    def as_written(cls, mapping: JsonSchema) -> JsonSchema:
+        """A mapping, in which one `solve` may stand for a list of one."""
+        solve = without_null(mapping["properties"]["solve"])
+        return {**mapping, "properties": {**mapping["properties"], "solve": either(solve["items"], solve)}}
+
+
+class Stage(OptionModel):
+    """One stage of a pyramid: operations `down` before its `block`, and `dims` of its own."""
+
+    dims: dict[StrictStr, DimField] = Field(default_factory=dict)
+    down: Annotated[tuple[EndField, ...], Few] = ()
+    block: Block
+
+
+# --- the whole --------------------------------------------------------------------------------------------------------
 
 
 def _image(value: Any) -> Any:
@@ -151,10 +164,31 @@ def _image(value: Any) -> Any:
     return sizes
 
 
-class ImageInput(OptionModel):
-    """What the model reads: an image of channels, height and width."""
+class Tokens(OptionModel):
+    """A sequence of `length` token numbers below `vocabulary`."""
 
-    image: Annotated[tuple[DimField, DimField, DimField], BeforeValidator(_image)]
+    length: DimField
+    vocabulary: DimField
+
+
+class Input(OptionModel):
+    """What the model reads: an `image` of channels, height and width; `tokens`; or a `tensor` on named axes."""
+
+    image: Annotated[tuple[DimField, DimField, DimField], BeforeValidator(_image)] | None = None
+    tokens: Tokens | None = None
+    tensor: Annotated[dict[AxisName, DimField], Few] | None = None
+
+    @classmethod
+    def as_written(cls, mapping: JsonSchema) -> JsonSchema:
+        """A mapping of exactly one of the fields."""
+        return {**mapping, "oneOf": [{"required": [name]} for name in mapping["properties"]]}
+
+
+class IsoParams(OptionModel):
+    """Scale the dims `by` by one factor until the model has as many parameters as `match` (a variant, or a symmetry)."""
+
+    match: StrictStr
+    by: AxisList
 
 
 def _version(value: Any) -> Any:
@@ -170,14 +204,30 @@ def _overlay(value: Any) -> Any:
 
 
 class Spec(OptionModel):
-    """A whole spec, with its variants already laid over it."""
+    """A whole spec, with its variants already laid over it.
+
+    `hopgraph` is the version of the language. `name` is the model's. `cite` is the paper that it comes from. `dims` names sizes,
+    integers or expressions on other dims. `input` is what the model reads. `encoder` are the operations from the input to the
+    first state. `block` is the memory: layers, synapses and how they move. `stages` are several blocks in a row instead, with
+    operations between them. `readout` are the operations from the last state to the output. `iso_params` scales dims so that
+    two variants have as many parameters. `variants` are named overlays, each a mapping of paths such as `dims.C` to values.
+    """
 
     hopgraph: Annotated[Literal[1], BeforeValidator(_version)]
     name: StrictStr
     cite: StrictStr | None = None
     dims: dict[StrictStr, DimField] = Field(default_factory=dict)
-    input: ImageInput
+    input: Input
     encoder: Annotated[tuple[EndField, ...], Few] = ()
-    block: Block
+    block: Block | None = None
+    stages: Annotated[tuple[Stage, ...], Few] = ()
     readout: Annotated[tuple[EndField, ...], Few] = ()
+    iso_params: IsoParams | None = None
     variants: dict[StrictStr, Annotated[dict[StrictStr, Any], BeforeValidator(_overlay)]] = Field(default_factory=dict)
+
+    @classmethod
+    def as_written(cls, mapping: JsonSchema) -> JsonSchema:
+        """A mapping with either `block` or at least one of `stages`."""
+        fields = mapping["properties"]
+        written = {**fields, "stages": {**fields["stages"], "minItems": 1}}
+        return {**mapping, "properties": written, "oneOf": [{"required": ["block"]}, {"required": ["stages"]}]}

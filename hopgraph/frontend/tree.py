@@ -69,12 +69,24 @@ class Tree:
             return self.value[index] if 0 <= index < len(self.value) else None
         return None
 
+    def listed(self, name: str | int) -> Tree | None:
+        """The entry of a list that is this name: a list of axes may stand for a mapping of them."""
+        entries = self.value if isinstance(self.value, tuple) and isinstance(name, str) else ()
+        return next((entry for entry in entries if entry.value == name), None)
+
     def at(self, path: Path) -> Tree | None:
         """The node at a path, if there is one."""
         node: Tree | None = self
         for step in path:
             node = node.child(step) if node else None
         return node
+
+    def walk(self, path: Path = ()) -> Iterator[tuple[Path, Tree]]:
+        """Every node with its path, this one first."""
+        yield path, self
+        items = self.value.items() if isinstance(self.value, dict) else enumerate(self.value) if isinstance(self.value, tuple) else ()
+        for step, child in items:
+            yield from child.walk((*path, step))
 
     def replaced(self, path: Path, node: Tree, key: Span) -> Tree:
         """This tree with `node` at `path`; every step but the last must exist."""
@@ -108,7 +120,7 @@ class Tree:
         """The position of a place. Steps that the text does not have (a shorthand's implied fields) are passed over."""
         node, key = self, self.span
         for step in at.path:
-            child = node.child(step)
+            child = node.child(step) or node.listed(step)
             if child is None:
                 key = key if isinstance(node.value, dict) else node.span
                 continue

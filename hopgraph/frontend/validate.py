@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-import types
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, Union, get_args, get_origin
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from hopgraph.errors import At, Findings, Path, listing, rename_help, similar
-from hopgraph.frontend.choice import Choice
+from hopgraph.frontend.fields import fields_at, fields_of
+from hopgraph.frontend.forms import check_forms
 from hopgraph.frontend.repair import repaired
 from hopgraph.frontend.spec import LANGUAGE, Spec
 from hopgraph.frontend.tree import Tree
@@ -40,14 +40,18 @@ def validate(tree: Tree, findings: Findings) -> tuple[Spec | None, tuple[Path, .
     if not isinstance(tree.value, dict):
         findings.add("bad-value", "a spec is a mapping of fields", At(()), helps=["start from a shipped spec"])
         return None, ()
+    errors: list[ErrorDetails] = []
+    spec = None
     try:
-        return Spec.model_validate(tree.plain()), ()
+        spec = Spec.model_validate(tree.plain())
     except ValidationError as error:
         errors = error.errors(include_url=False)
     if any(item["loc"] == ("hopgraph",) and item["type"] != "missing" for item in errors):
         _other_version(findings)
         return None, ()
-    return _without_mistakes(tree, _report(errors, tree, findings))
+    mistakes = [*_report(errors, tree, findings), *check_forms(tree, findings)]
+    mistakes += _report_nulls(tree, mistakes, findings)
+    return _without_mistakes(tree, mistakes) if errors or mistakes else (spec, ())
 
 
 def _without_mistakes(tree: Tree, mistakes: list[Path]) -> tuple[Spec | None, tuple[Path, ...]]:
@@ -86,18 +90,34 @@ def _report(errors: list[ErrorDetails], tree: Tree, findings: Findings) -> list[
     extra = [item["loc"] for item in errors if item["type"] == "extra_forbidden"]
     mistakes = [place for place in map(_meant, extra) if place is not None and (place in extra or tree.at(place) is None)]
     for path in extra:
-        _unknown_field(path, findings)
+        _unknown_field(path, _owner(path, tree), findings)
     for item in errors:
         path: Path = item["loc"]
-        if item["type"] == "extra_forbidden":
-            continue
         if item["type"] == "missing":
             if path not in mistakes:  # else it is there under a misspelt name, which is reported
-                _missing_field(path, findings)
-        else:
-            _bad_value(path, dict(item), findings)
-        mistakes.append(path)
+                _missing_field((*_owner(path, tree), path[-1]), findings)
+            mistakes.append(path)
+        elif item["type"] != "extra_forbidden":
+            written = _written(path, tree)
+            if written not in mistakes:  # else it is none of several things that it could be, and the first is told
+                _bad_value(written, dict(item), findings)
+            mistakes.append(written)
     return mistakes
+
+
+def _report_nulls(tree: Tree, mistakes: list[Path], findings: Findings) -> list[Path]:
+    """Report names without a value, where no other mistake is; a record may stand without options."""
+    found: list[Path] = []
+    told = {_written(mistake, tree) for mistake in mistakes}
+    for path, node in tree.walk():
+        known = path in told or any(path[: len(mistake)] == mistake for mistake in mistakes)
+        if node.value is not None or path[:1] in ((), ("variants",)) or isinstance(path[-1], int) or known:
+            continue
+        owner = fields_at(Spec, path[:-1])
+        if owner is None or not _is_table(owner):
+            findings.add("bad-value", f"`{path[-1]}` has no value", At(path, key=True), helps=["write its value, or leave it out"])
+            found.append(path)
+    return found
 
 
 def _meant(path: Path) -> Path | None:
@@ -105,7 +125,7 @@ def _meant(path: Path) -> Path | None:
     owner = fields_at(Spec, path[:-1])
     if owner is None or _is_table(owner):
         return path
-    near = similar(str(path[-1]), owner.model_fields)
+    near = similar(str(path[-1]), fields_of(owner))
     return (*path[:-1], near[0]) if near else None
 
 
@@ -119,14 +139,14 @@ def _other_version(findings: Findings) -> None:
     findings.add("version", message, At(("hopgraph",)), helps=[f"write `hopgraph: {LANGUAGE}`"])
 
 
-def _unknown_field(path: Path, findings: Findings) -> None:
+def _unknown_field(path: Path, place: Path, findings: Findings) -> None:
     word = str(path[-1])
     owner = fields_at(Spec, path[:-1])
-    known = list(owner.model_fields) if owner else []
+    known = [name for name in fields_of(owner) if name not in getattr(owner, "implied", ())] if owner else []
     if owner and _is_table(owner):
         message, kind = f"no {owner.__name__} is named `{word}`", f"{owner.__name__}s"
     else:
-        message, kind = f"`{word}` is not a field of {_place(path[:-1])}", "fields"
+        message, kind = f"`{word}` is not a field of {_place(place)}", "fields"
     findings.add("unknown-field", message, At(path, key=True), notes=[f"known {kind}: {listing(known)}"], helps=rename_help(word, known))
 
 
@@ -141,8 +161,8 @@ def _missing_field(path: Path, findings: Findings) -> None:
 
 def _bad_value(path: Path, item: Mapping[str, Any], findings: Findings) -> None:
     context: Mapping[str, Any] = item.get("ctx", {})
-    if path[-1:] in (("int",), ("float",)):  # a number is an int or a float: pydantic reports a miss of each
-        path, expected = path[:-1], "a number"
+    if item["loc"][-1:] in (("int",), ("float",)):  # a number is an int or a float: pydantic reports a miss of each
+        expected = "a number"
     elif item["type"] == "literal_error":
         expected = str(context["expected"]).replace("'", "`")
     else:
@@ -153,6 +173,24 @@ def _bad_value(path: Path, item: Mapping[str, Any], findings: Findings) -> None:
     findings.add("bad-value", f"{_subject(path)} should be {expected}", At(path), helps=helps)
 
 
+def _written(path: Path, tree: Tree) -> Path:
+    """The path without the steps that the text does not have: the fields that a shorthand implies."""
+    node, found = tree, list[str | int]()
+    for step in path:
+        child = node.child(step)
+        if child is not None:
+            node = child
+            found.append(step)
+    return tuple(found)
+
+
+def _owner(path: Path, tree: Tree) -> Path:
+    """The owner of a field as a message has it: without the steps that a shorthand implies, but for its own name."""
+    *outer, last = path[:-1] or ("",)
+    implied = last == "" or (isinstance(last, int) and tree.at(path[:-1]) is None)
+    return (*_written(tuple(outer), tree), *(() if implied else (last,)))
+
+
 def _subject(path: Path) -> str:
     """What a place is called: its field, or an entry of it."""
     name = next((str(step) for step in reversed(path) if isinstance(step, str)), "spec")
@@ -161,41 +199,3 @@ def _subject(path: Path) -> str:
 
 def _words(expected: str) -> list[str]:
     return re.findall(r"`(\w+)`", expected)
-
-
-def fields_at(model: type[BaseModel], path: Path) -> type[BaseModel] | None:
-    """The model whose fields stand at `path`, found by walking the annotations."""
-    current: Any = model
-    for step in path:
-        current = _step(_stripped(current), step)
-    current = _stripped(current)
-    return current if isinstance(current, type) and issubclass(current, BaseModel) else None
-
-
-def _step(annotation: Any, step: str | int) -> Any:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        field = annotation.model_fields.get(str(step))
-        return _chosen(field.metadata, field.annotation) if field else None
-    arguments = get_args(annotation)
-    if get_origin(annotation) is dict:
-        return arguments[1]
-    if get_origin(annotation) is tuple:
-        return arguments[0]
-    return None
-
-
-def _chosen(metadata: Sequence[Any], annotation: Any) -> Any:
-    """The model behind a choice, else the annotation itself."""
-    return next((item.model for item in metadata if isinstance(item, Choice)), annotation)
-
-
-def _stripped(annotation: Any) -> Any:
-    """Without Annotated and Optional."""
-    origin = get_origin(annotation)
-    if origin is Annotated:
-        inner, *metadata = get_args(annotation)
-        return _stripped(_chosen(metadata, inner))
-    if origin in (Union, types.UnionType):
-        inner = [argument for argument in get_args(annotation) if argument is not type(None)]
-        return _stripped(inner[0])
-    return annotation

@@ -46,6 +46,19 @@ def _circles(reads: Reads) -> tuple[frozenset[str], ...]:
     return tuple(sorted(circular, key=lambda members: min(rank[name] for name in members)))
 
 
+def contracted(reads: Reads, sets: Iterable[tuple[str, ...]]) -> tuple[str, ...] | None:
+    """An order of the names in which each set stands together, in its own order; None where other circles remain."""
+    sets = tuple(sets)
+    owner = {name: members[0] for members in sets for name in members}
+    merged: dict[str, set[str]] = {}
+    for name, others in reads.items():
+        unit = owner.get(name, name)
+        merged.setdefault(unit, set()).update(owner.get(other, other) for other in others)
+    arranged = arrange({name: sorted(others - {name}) if name in owner else sorted(others) for name, others in merged.items()})
+    expanded = {members[0]: members for members in sets}
+    return None if arranged.circles else tuple(name for unit in arranged.order for name in expanded.get(unit, (unit,)))
+
+
 def among(names: Iterable[str], reads: Reads) -> dict[str, tuple[str, ...]]:
     """What some names read of each other."""
     inside = dict.fromkeys(names)

@@ -31,7 +31,11 @@ def lower(program: Program) -> Lowered:
         for name in statement.inputs:
             if name not in proxies:
                 proxies[name] = fx.Proxy(graph.get_attr(name), tracer)
-        result: fx.Proxy = OPERATIONS[statement.op].torch(torch, site, *(proxies[name] for name in statement.inputs))
+        operation = OPERATIONS[statement.op]
+        arguments = [proxies[name] for name in statement.inputs]
+        if operation.training:
+            arguments.append(fx.Proxy(graph.get_attr("training"), tracer))  # the module's: printed as self.training
+        result: fx.Proxy = operation.torch(torch, site, *arguments)
         proxies[statement.output.name] = result
         values.setdefault(result.node.name, statement.output)  # a renamed value is the tensor that it was
     outputs = tuple(proxies[name].node for name in program.outputs)

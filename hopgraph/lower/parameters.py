@@ -7,16 +7,22 @@ import torch
 from torch import nn
 
 
-def register(root: nn.Module, name: str, parameter: nn.Parameter) -> None:
-    """Register a parameter under a dotted name, with a plain module for each part of it; numbered parts make a list."""
+def register(root: nn.Module, name: str, tensor: torch.Tensor, trainable: bool = True) -> None:
+    """Register a parameter or a buffer under a dotted name, with a plain module for each part of it; numbered parts make a list."""
     *parts, leaf = name.split(".")
     module = root
     for part, following in zip(parts, [*parts[1:], leaf], strict=True):
         children = dict(module.named_children())
+        for number in range(int(part)) if part.isdecimal() else ():  # a list has no gaps: a branch of a sum may have no weights
+            if str(number) not in children:
+                module.add_module(str(number), nn.Module())
         if part not in children:
             module.add_module(part, nn.ModuleList() if following.isdecimal() else nn.Module())
         module = module.get_submodule(part)
-    module.register_parameter(leaf, parameter)
+    if trainable:
+        module.register_parameter(leaf, nn.Parameter(tensor))
+    else:
+        module.register_buffer(leaf, tensor)
 
 
 def initialise(tensor: torch.Tensor, how: str, size: float, generator: torch.Generator | None = None) -> None:

@@ -140,4 +140,7 @@ def _qualified(function: Callable[..., Any]) -> str:
     for owner, prefix in ((torch.nn.functional, "F"), (torch, "torch")):
         if getattr(owner, name, None) is function:
             return f"{prefix}.{name}"
+    short = name.removeprefix("linalg_")  # torch names its functions of linear algebra so
+    if getattr(torch.linalg, short, None) is function:
+        return f"torch.linalg.{short}"
     raise AssertionError(f"{function} is no function of torch")

@@ -26,7 +26,8 @@ from torch import nn
 PARAMETERS = {{
 {table}
 }}
-"""Every parameter: its shape and how it starts. The names are those of a checkpoint; a log_ one is stored as its logarithm."""
+"""Every parameter: its shape, how it starts, and whether it is trained (else it is a buffer). The names are those of a checkpoint; a
+log_ one is stored as its logarithm."""
 
 
 {functions}
@@ -37,10 +38,10 @@ class {name}(nn.Module):
 
     def __init__(self):
         super().__init__()
-        for name, (shape, *init) in PARAMETERS.items():
+        for name, (shape, how, size, trainable) in PARAMETERS.items():
             tensor = torch.empty(shape)
-            initialise(tensor, *init)
-            register(self, name, nn.Parameter(tensor))
+            initialise(tensor, how, size)
+            register(self, name, tensor, trainable)
 
 {forward}'''
 
@@ -48,7 +49,9 @@ class {name}(nn.Module):
 def module_source(spec: CheckedSpec) -> str:
     """The file's text. Its `forward` is the source that the compiled model runs."""
     program = spec.program
-    table = "\n".join(f'    "{item.stored_name}": ({item.shape}, "{item.init[0]}", {item.init[1]!r}),' for item in program.parameters)
+    table = "\n".join(
+        f'    "{item.stored_name}": ({item.shape}, "{item.init[0]}", {item.init[1]!r}, {item.trainable}),' for item in program.parameters
+    )
     variants = f", variant {','.join(spec.loaded.variants)}" if spec.loaded.variants else ""
     settings = "".join(f", {setting}" for setting in spec.loaded.settings)
     cite = f" ({spec.loaded.spec.cite})" if spec.loaded.spec.cite else ""
@@ -57,7 +60,7 @@ def module_source(spec: CheckedSpec) -> str:
         version=__version__,
         source=_plain(spec.loaded.source.name),
         overlays=_plain(variants + settings),
-        inputs=_shape(spec.ham.input),
+        inputs=_shape(spec.ham.input.axes),
         outputs=_shape(spec.ham.output),
         count=program.parameter_count,
         certificate=spec.certificate,

@@ -19,7 +19,7 @@ _STAGES: dict[str, type[Ham] | type[Program]] = {"graph": Ham, "program": Progra
 def dump(stage: Ham | Program) -> str:
     """A graph or a program as YAML. A list or a mapping that fits on a line stands on one."""
     name = next(name for name, kind in _STAGES.items() if isinstance(stage, kind))
-    data = {name: _adapter(name).dump_python(stage, mode="json")}
+    data = {name: _adapter(name).dump_python(stage, mode="json", exclude_defaults=True)}
     return str(yaml.dump(data, Dumper=_Dumper, sort_keys=False, width=10 * WIDTH))
 
 

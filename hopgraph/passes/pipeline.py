@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,18 @@ from hopgraph.errors import Diagnostic, Findings, HopgraphError, Source
 from hopgraph.frontend.library import read
 from hopgraph.frontend.load import LoadedSpec, read_spec
 from hopgraph.frontend.repair import independent
-from hopgraph.graph.certificate import Certificate, certify
+from hopgraph.graph.certificate import Certificate, certify, weakest
 from hopgraph.graph.ham import Ham
-from hopgraph.passes import apply_symmetry, infer_axes, order_fast, resolve_dims, schedule_groups, unroll
+from hopgraph.passes import apply_symmetry, check_causality, infer_axes, order_fast, resolve_dims, schedule_groups, unroll
 from hopgraph.passes.base import Pass
+from hopgraph.passes.iso_params import Iso, match_parameters
 from hopgraph.program.program import Program
 
 PASSES: tuple[Pass[Any, Any], ...] = (
     resolve_dims.PASS,
     infer_axes.PASS,
     apply_symmetry.PASS,
+    check_causality.PASS,
     order_fast.PASS,
     schedule_groups.PASS,
     unroll.PASS,
@@ -30,12 +33,25 @@ PASSES: tuple[Pass[Any, Any], ...] = (
 
 @dataclass(frozen=True)
 class CheckedSpec:
-    """A spec that the whole front of the compiler accepts: its graph, its program and its certificate."""
+    """A spec that the whole front of the compiler accepts: its graph, its certificates, and its program, written when it is asked for."""
 
     loaded: LoadedSpec
     ham: Ham
-    program: Program
-    certificate: Certificate
+    parameter_count: int
+    certificates: tuple[Certificate, ...]
+    """One for the block of each stage."""
+    iso: Iso | None = None
+    """What `iso_params` did."""
+
+    @cached_property
+    def program(self) -> Program:
+        """The program of the whole model."""
+        return unroll.PASS(self.ham, Findings())
+
+    @property
+    def certificate(self) -> Certificate:
+        """The weakest of the certificates."""
+        return weakest(self.certificates)
 
     @property
     def name(self) -> str:
@@ -60,18 +76,39 @@ def load(
     """
     findings = Findings()
     loaded = read_spec(spec if isinstance(spec, Source) else read(spec), variant, overrides, findings)
-    stages = run_passes(loaded, findings)
+    iso = None
+    if loaded is not None and loaded.spec.iso_params is not None and not findings.found:
+        loaded, iso = _matched(loaded, findings)
+    ham, count = _scheduled(loaded, findings)
     assert loaded is not None
-    ham, program = stages[schedule_groups.PASS.name], stages[unroll.PASS.name]
-    return CheckedSpec(loaded, ham, program, certify(ham))
+    return CheckedSpec(loaded, ham, count, tuple(certify(stage.block) for stage in ham.stages), iso)
 
 
-def run_passes(loaded: LoadedSpec | None, findings: Findings) -> dict[str, Any]:
+def _scheduled(loaded: LoadedSpec | None, findings: Findings) -> tuple[Ham, int]:
+    """The graph that is ready to be unrolled, and how many parameters it has. Raises HopgraphError with all findings."""
+    ham: Ham = run_passes(loaded, findings, PASSES[:-1])[schedule_groups.PASS.name]
+    assert loaded is not None
+    count = unroll.parameter_count(ham, findings)
+    findings.found = [diagnostic.located(loaded) for diagnostic in findings.found]
+    findings.raise_if_any()
+    return ham, count
+
+
+def _matched(loaded: LoadedSpec, findings: Findings) -> tuple[LoadedSpec, Iso]:
+    """The spec with its dims scaled to the parameters of another. Raises HopgraphError where they cannot be."""
+    found = match_parameters(loaded, lambda given: _scheduled(given, Findings()), findings)
+    findings.found = [diagnostic.located(loaded) for diagnostic in findings.found]
+    findings.raise_if_any()
+    assert found is not None
+    return found
+
+
+def run_passes(loaded: LoadedSpec | None, findings: Findings, passes: tuple[Pass[Any, Any], ...] = PASSES) -> dict[str, Any]:
     """Every stage by the name of the pass that made it. Raises HopgraphError with all findings, in the text's order."""
     stages: dict[str, Any] = {}
     if loaded is not None:
         stage: Any = loaded.spec
-        for item in PASSES:
+        for item in passes:
             if item is unroll.PASS and findings.found:
                 break
             stages[item.name] = stage = item(stage, findings)
@@ -89,4 +126,6 @@ def stage_after(
         raise HopgraphError(Diagnostic("pass-unknown", f"no pass is named `{name}`", notes=(f"the passes are {', '.join(names)}",)))
     findings = Findings()
     loaded = read_spec(read(spec), variant, overrides, findings)
+    if loaded is not None and loaded.spec.iso_params is not None and not findings.found:
+        loaded, _ = _matched(loaded, findings)
     return run_passes(loaded, findings)[name]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from hopgraph.energy.records import Axes, ParameterSpec, Value
 from hopgraph.program.operations import OPERATIONS
-from hopgraph.program.program import Parameter, Program, Repeat, Statement
+from hopgraph.program.program import Carried, Parameter, Program, Repeat, Statement
 
 
 class Builder:
@@ -20,17 +21,23 @@ class Builder:
         self.statements: list[Statement | Repeat] = []
         self.inputs: list[Value] = []
         self._computed: dict[tuple[Any, ...], Value] = {}
+        self._numbers: dict[str, int] = {}
 
-    def input(self, name: str, axes: Axes, shape: tuple[int, ...]) -> Value:
+    def input(self, name: str, axes: Axes, shape: tuple[int, ...], *, integer: bool = False) -> Value:
         """Declare an input of the program."""
-        value = self._named(Value(name, axes, shape))
+        value = self._named(Value(name, axes, shape, integer=integer))
         self.inputs.append(value)
         return value
 
-    def parameter(self, name: str, spec: ParameterSpec, penalty: float | None = None, base: str | None = None) -> Value:
-        """The value of a parameter, declared at its first use. A positive one is the exponential of what is stored."""
-        declared = Parameter(name, spec.axes, spec.shape, spec.init, spec.positive, penalty, base)
+    def declare(self, name: str, spec: ParameterSpec, **about: Any) -> Parameter:
+        """Declare a parameter, at its first use; `about` are the other fields of its record."""
+        declared = Parameter(name, spec.axes, spec.shape, spec.init, spec.positive, spec.trainable, **about)
         assert self.parameters.setdefault(name, declared) == declared, f"parameter {name} is declared twice"
+        return declared
+
+    def parameter(self, name: str, spec: ParameterSpec, **about: Any) -> Value:
+        """The value of a parameter. A positive one is the exponential of what is stored."""
+        declared = self.declare(name, spec, **about)
         stored = self.values.setdefault(declared.stored_name, declared.stored)
         return self.once("exp", stored, hint=name) if spec.positive else stored
 
@@ -58,13 +65,15 @@ class Builder:
         labels = tuple(given for _, given in inputs)
         return self.op("contract", *(value for value, _ in inputs), labels=labels, out=out, hint=hint)
 
-    def repeat(self, times: int, initial: Value, state: Value, start: int, result: Value, hint: str) -> Value:
-        """Fold the statements from `start` on into a loop that carries `state` to `result`."""
+    def repeat(self, times: int, start: int, carried: Iterable[tuple[Value, Value, Value, str]]) -> list[Value]:
+        """Fold the statements from `start` on into a loop that carries each (initial, state, result, hint); give the last results."""
         body = tuple(item for item in self.statements[start:] if isinstance(item, Statement))
         assert len(body) == len(self.statements) - start, "loops do not nest"
-        output = self._named(Value(hint, result.axes, result.shape))
-        self.statements[start:] = [Repeat(output, times, initial.name, state, body, result.name)]
-        return output
+        found: list[Carried] = []
+        for initial, state, result, hint in carried:
+            found.append(Carried(initial.name, state, result.name, self._named(Value(hint, result.axes, result.shape))))
+        self.statements[start:] = [Repeat(times, tuple(found), body)]
+        return [item.output for item in found]
 
     def placeholder(self, like: Value, name: str) -> Value:
         """A value that a loop carries."""
@@ -78,11 +87,12 @@ class Builder:
 
     def _named(self, value: Value) -> Value:
         """The value with a name that is free, registered. Names are identifiers: they become those of the generated code."""
-        wanted = value.name.replace(".", "_")
-        name, number = wanted, 2
+        wanted = name = value.name.replace(".", "_")
+        number = self._numbers.get(wanted, 2)
         while name in self.values:
             name, number = f"{wanted}_{number}", number + 1
-        fresh = Value(name, value.axes, value.shape, value.batched)
+        self._numbers[wanted] = number
+        fresh = replace(value, name=name)
         assert math.prod(fresh.shape) > 0, f"{name} has no elements"
         self.values[name] = fresh
         return fresh

@@ -8,19 +8,24 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Annotated, Any
 
-from hopgraph.energy.records import Init, Value
+from pydantic import BeforeValidator
+
+from hopgraph.energy.records import Init, Value, frozen
+from hopgraph.graph.ham import Penalty
 from hopgraph.program.operations import Site
 
-Attribute = int | float | str | tuple[str, ...] | tuple[tuple[str, ...], ...]
+Attributes = Annotated[dict[str, Any], BeforeValidator(frozen)]
+"""An operation's attributes: numbers, names, and tuples of these."""
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """A tensor to learn. A positive one is stored as its logarithm.
+    """A tensor of the model. A positive one is stored as its logarithm; one that is not trainable is a buffer.
 
     `base` names the weights that this one is a copy of (an own pull) or a departure V from (a penalized pull, whose
-    `penalty` is the lambda of lambda |V|^2 in the loss).
+    `penalty` gives the lambda of lambda |V|^2 in the loss; `rate` is the stored name of a lambda that is learned).
     """
 
     name: str
@@ -28,7 +33,9 @@ class Parameter:
     shape: tuple[int, ...]
     init: Init
     positive: bool = False
-    penalty: float | None = None
+    trainable: bool = True
+    penalty: Penalty | None = None
+    rate: str | None = None
     base: str | None = None
 
     @property
@@ -55,19 +62,26 @@ class Statement:
     output: Value
     op: str
     inputs: tuple[str, ...]
-    attributes: dict[str, Attribute]
+    attributes: Attributes
+
+
+@dataclass(frozen=True)
+class Carried:
+    """A value that a loop carries: `initial` before the first turn, `state` in a turn, `result` after it, `output` at the end."""
+
+    initial: str
+    state: Value
+    result: str
+    output: Value
 
 
 @dataclass(frozen=True)
 class Repeat:
-    """Runs `body` `times` times: each turn's `result` is the next turn's `state`; `output` is the last."""
+    """Runs `body` `times` times: each turn's results are the next turn's states."""
 
-    output: Value
     times: int
-    initial: str
-    state: Value
+    carried: tuple[Carried, ...]
     body: tuple[Statement, ...]
-    result: str
 
 
 @dataclass(frozen=True)
@@ -83,7 +97,7 @@ class Program:
     @property
     def parameter_count(self) -> int:
         """The number of learned scalars."""
-        return sum(parameter.size for parameter in self.parameters)
+        return sum(parameter.size for parameter in self.parameters if parameter.trainable)
 
     def sites(self) -> Iterator[tuple[Statement, Site]]:
         """Every statement of :meth:`flat` with the types of its inputs, which is what the columns of the table are given."""
@@ -102,17 +116,18 @@ class Program:
 
 
 def _unrolled(repeat: Repeat) -> Iterator[Statement]:
-    before = repeat.initial
+    before = {item.state.name: item.initial for item in repeat.carried}
+    outputs = {item.result: item.output.name for item in repeat.carried}
     for turn in range(repeat.times):
-        names = {repeat.state.name: before}
+        names = dict(before)
         last = turn == repeat.times - 1
         for statement in repeat.body:
             if not statement.output.batched:  # made of weights alone: computed once
                 if turn == 0:
                     yield statement
                 continue
-            is_result = statement.output.name == repeat.result
-            names[statement.output.name] = repeat.output.name if is_result and last else f"{statement.output.name}_step{turn + 1}"
-            inputs = tuple(names.get(name, name) for name in statement.inputs)
-            yield replace(statement, output=replace(statement.output, name=names[statement.output.name]), inputs=inputs)
-        before = names[repeat.result]
+            name = statement.output.name
+            names[name] = outputs[name] if last and name in outputs else f"{name}_step{turn + 1}"
+            inputs = tuple(names.get(given, given) for given in statement.inputs)
+            yield replace(statement, output=replace(statement.output, name=names[name]), inputs=inputs)
+        before = {item.state.name: names[item.result] for item in repeat.carried}

@@ -81,7 +81,7 @@ DATA: dict[str, Callable[[], Data]] = {"digits": _digits}
 
 def check_fit(spec: CheckedSpec, data: Data) -> None:
     """Raise HopgraphError where the data's images or classes are not those that the spec is made for."""
-    wanted, given = tuple(spec.ham.input.values()), data.shape
+    wanted, given = spec.ham.input.shape, data.shape
     if wanted != given:
         variants = [name for name in spec.variant_names if name == data.name]
         helps = [f"add `--variant {name}`" for name in variants] or ["set the dims with `--set dims.NAME=VALUE`"]

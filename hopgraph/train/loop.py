@@ -45,11 +45,20 @@ Report = Callable[[int, Epoch], None]
 """Told of each epoch's number, from 1, and what it measured."""
 
 
-def train(spec: CheckedSpec, data: Data, settings: Settings, out: Path, *, force: bool = False, report: Report | None = None) -> Record:
+def train(
+    spec: CheckedSpec,
+    data: Data,
+    settings: Settings,
+    out: Path,
+    *,
+    force: bool = False,
+    report: Report | None = None,
+    allow_large: bool = False,
+) -> Record:
     """Train a spec from scratch and write the run. Raises HopgraphError; then nothing is written."""
     require_free(out, force)
     check_fit(spec, data)
-    trainer = _Trainer(spec, data, settings)
+    trainer = _Trainer(spec, data, settings, allow_large)
     history: list[Epoch] = []
     for epoch in range(settings.epochs):
         history.append(trainer.epoch(epoch))
@@ -65,11 +74,11 @@ def train(spec: CheckedSpec, data: Data, settings: Settings, out: Path, *, force
 class _Trainer:
     """A model with its optimizer and data, on the device that Fabric chooses."""
 
-    def __init__(self, spec: CheckedSpec, data: Data, settings: Settings) -> None:
+    def __init__(self, spec: CheckedSpec, data: Data, settings: Settings, allow_large: bool = False) -> None:
         self.settings = settings
         self.fabric = Fabric(accelerator="auto", devices=1)
         torch.manual_seed(settings.seed)
-        self.model = compile_model(spec)
+        self.model = compile_model(spec, allow_large=allow_large)
         optimizer = torch.optim.AdamW(_decay_groups(self.model, settings.weight_decay), lr=settings.learning_rate)
         self.wrapped, self.optimizer = self.fabric.setup(self.model, optimizer)
         self.images, self.labels = self.fabric.to_device((data.train_images, data.train_labels))
@@ -80,6 +89,7 @@ class _Trainer:
     def epoch(self, number: int) -> Epoch:
         """Go through the training data once, then test. Raises HopgraphError for a loss that is not finite."""
         begun = time.perf_counter()
+        self.wrapped.train()
         order = torch.randperm(len(self.labels), generator=self.generator)
         sums = torch.zeros(3, device=self.fabric.device)
         for index in range(self.steps):
@@ -87,16 +97,18 @@ class _Trainer:
             sums += self.step(batch, number * self.steps + index) * len(batch)
         loss, penalty, share = (float(total) / len(self.labels) for total in sums)
         _require_finite(loss, number, self.settings)
+        self.wrapped.eval()
         test_accuracy = accuracy(self.wrapped, self.test_images, self.test_labels)
         return Epoch(loss, penalty, share, test_accuracy, time.perf_counter() - begun, weight_asymmetry(self.model))
 
     def step(self, batch: Tensor, number: int) -> Tensor:
         """One step on a batch: its loss with the penalty, the penalty alone, and its accuracy."""
+        total = self.settings.epochs * self.steps
         for group in self.optimizer.param_groups:
-            group["lr"] = self.settings.rate(number, self.settings.epochs * self.steps)
+            group["lr"] = self.settings.rate(number, total)
         labels = self.labels[batch]
         logits: Tensor = self.wrapped(self.images[batch])
-        penalty = self.model.penalty()
+        penalty = self.model.penalty(number / total)
         loss = F.cross_entropy(logits, labels) + penalty
         self.optimizer.zero_grad()
         self.fabric.backward(loss)

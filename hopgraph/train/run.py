@@ -113,7 +113,7 @@ def load_weights(model: Model, file: Path, owner: Path) -> None:
         weights = load_file(file)
     except (SafetensorError, OSError) as error:
         raise _damaged(owner, f"{file.name} cannot be read ({error})") from None
-    wanted: dict[str, Any] = {name: tuple(tensor.shape) for name, tensor in model.named_parameters()}
+    wanted: dict[str, Any] = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     given = {name: tuple(tensor.shape) for name, tensor in weights.items()}
     if wanted != given:
         different = sorted(set(wanted.items()) ^ set(given.items()))

@@ -10,11 +10,13 @@ Hierarchical Hopfield Networks" (2022); Karakida, Ota and Taki (arXiv:2406.12220
 
 from __future__ import annotations
 
-from hopgraph.energy.lagrangians import coupled, elementwise
+from hopgraph.energy.lagrangians import affine, elementwise, norms, softmax
 from hopgraph.energy.lagrangians.elementwise import GELU_MAX_SLOPE, GELU_MIN_SLOPE
-from hopgraph.energy.lagrangians.record import Lagrangian, breaking_gain, gain_axes, over_axes
+from hopgraph.energy.lagrangians.record import Lagrangian, breaking_gain, gain_axes, over_axes, over_dims
 
-LAGRANGIANS: dict[str, Lagrangian] = {record.name: record for record in (*elementwise.ROWS, *coupled.ROWS)}
+LAGRANGIANS: dict[str, Lagrangian] = {
+    record.name: record for rows in (elementwise.ROWS, affine.ROWS, softmax.ROWS, norms.ROWS) for record in rows
+}
 """Every Lagrangian by name. One more is one more record."""
 
-__all__ = ["GELU_MAX_SLOPE", "GELU_MIN_SLOPE", "LAGRANGIANS", "Lagrangian", "breaking_gain", "gain_axes", "over_axes"]
+__all__ = ["GELU_MAX_SLOPE", "GELU_MIN_SLOPE", "LAGRANGIANS", "Lagrangian", "breaking_gain", "gain_axes", "over_axes", "over_dims"]

@@ -12,37 +12,51 @@ from hopgraph.energy.records import Axes, Emitter, Options, ParameterSpec, Sizes
 if TYPE_CHECKING:
     from torch import Tensor
 
+    Formula = Callable[[Tensor, Axes, Options, Mapping[str, Tensor]], Tensor]
+
+Activation = Callable[[Emitter, Value, Options, Weights, str], Value]
+Slopes = tuple[float, float]
+
 
 def no_parameters(options: Options, axes: Axes, sizes: Sizes) -> dict[str, ParameterSpec]:
     """The parameters of a Lagrangian that has none."""
     return {}
 
 
+def no_check(options: Options, axes: Axes) -> None:
+    """The check of a Lagrangian whose options name no axes but those of `over`, `gain` and `bias`."""
+
+
 @dataclass(frozen=True)
 class Lagrangian:
     """One row of the table.
 
-    `value(x, dims, options, weights)` is L with its normalized or summed positions `dims` kept at size 1, of a state x
+    `value(x, axes, options, weights)` is L with its normalized or summed positions kept at size 1, of a state x
     [batch, *axes]; what remains is summed by the caller; it feeds the oracle alone. `activation` writes g into the program.
     `weights` hold the parameters by name: in `activation` as values of the program, in `value` as tensors with a dimension
     for every axis of the layer, of size 1 where the parameter has none. A parameter that is kept positive comes as itself,
     not as its logarithm.
 
-    `slopes(options)` are the least and the greatest slope dg/dx of an elementwise activation, or None where the activation
-    couples positions. `lipschitz(options)` is the Lipschitz constant of g (infinite where none is known).
+    `slopes(options)` are the least and the greatest slope dg/dx of an elementwise activation, over all values of its
+    parameters, or None where the activation couples positions. `lipschitz(options)` is the Lipschitz constant of g (infinite
+    where none is known).
+
+    `check(options, axes)` raises RecordError where the options do not fit a layer on these axes; that `over`, `gain` and
+    `bias` name axes of the layer is checked for every record alike.
 
     `formula` is L as plain text and `latex` as LaTeX, with `@` for the state x.
     """
 
     name: str
     options: type[OptionModel]
-    value: Callable[[Tensor, tuple[int, ...], Options, Mapping[str, Tensor]], Tensor]
-    activation: Callable[[Emitter, Value, Options, Weights, str], Value]
-    slopes: Callable[[Options], tuple[float, float] | None]
+    value: Formula
+    activation: Activation
+    slopes: Callable[[Options], Slopes | None]
     lipschitz: Callable[[Options], float]
     formula: str
     latex: str
     parameters: Callable[[Options, Axes, Sizes], dict[str, ParameterSpec]] = no_parameters
+    check: Callable[[Options, Axes], None] = no_check
 
     def elementwise(self, options: Options) -> bool:
         """Whether g at one position depends on x at that position alone."""
@@ -68,6 +82,11 @@ def gain_axes(options: Options, field: str, axes: Axes) -> Axes | None:
 def over_axes(options: Options) -> Axes:
     """The axes that a Lagrangian couples; empty for an elementwise one."""
     return tuple(options.get("over", ()))
+
+
+def over_dims(options: Options, axes: Axes) -> tuple[int, ...]:
+    """The dimensions of a state [batch, *axes] that a Lagrangian couples."""
+    return tuple(1 + axes.index(axis) for axis in over_axes(options))
 
 
 def breaking_gain(options: Options, axes: Axes) -> Axes:

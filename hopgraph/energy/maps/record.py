@@ -41,7 +41,7 @@ def no_bound(options: Options) -> float | None:
 class LinearMap:
     """One kind of linear map A, or affine map A x + b.
 
-    `target(options, source, sizes)` gives the axes of A x. A size may be unknown (-1, a mistake that is reported already): what
+    `target(options, source, sizes)` gives the axes of A x. A size may be UNKNOWN (a mistake that is reported already): what
     depends on it is then not checked. `parameters` are the tensors that A reads. `forward` computes A x + b, `adjoint` computes
     A* y for y with the target axes (the linear part alone: an offset is a field on the far side), with the axes of the
     source in their order. `reference` computes A x + b from tensors [batch, *source], obviously, sharing nothing with

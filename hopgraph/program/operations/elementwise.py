@@ -42,6 +42,14 @@ def _scale_onnx(o: Any, site: Site, x: Any) -> Any:
     return o("Mul", x, o.number(site.attributes["factor"]))
 
 
+def _shift_torch(t: Any, site: Site, x: Any) -> Any:
+    return x + site.attributes["amount"]
+
+
+def _shift_onnx(o: Any, site: Site, x: Any) -> Any:
+    return o("Add", x, o.number(site.attributes["amount"]))
+
+
 def _power_torch(t: Any, site: Site, x: Any) -> Any:
     return x ** site.attributes["exponent"]
 
@@ -75,6 +83,7 @@ ROWS = (
     Operation("add", broadcast, _add_torch, _add_onnx),
     Operation("multiply", broadcast, _multiply_torch, _multiply_onnx),
     Operation("scale", same, _scale_torch, _scale_onnx),
+    Operation("shift", same, _shift_torch, _shift_onnx),
     Operation("power", same, _power_torch, _power_onnx),
     Operation("exp", same, _elementary("exp"), _node("Exp")),
     Operation("tanh", same, _elementary("tanh"), _node("Tanh")),

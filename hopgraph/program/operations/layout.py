@@ -1,4 +1,4 @@
-"""Operations that name, order, merge and drop axes."""
+"""Operations that name, order, merge, lengthen and drop axes."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _permute_onnx(o: Any, site: Site, x: Any) -> Any:
     return o("Transpose", x, perm=[0, *(site.dim(axis) for axis in site.attributes["order"])])
 
 
-def _mean_shape(inputs: Sequence[Value], attributes: Attributes) -> Typed:
+def _reduced_shape(inputs: Sequence[Value], attributes: Attributes) -> Typed:
     x = inputs[0]
     kept = tuple(axis for axis in x.axes if axis not in attributes["over"])
     return kept, tuple(x.size(axis) for axis in kept)
@@ -61,6 +61,44 @@ def _mean_onnx(o: Any, site: Site, x: Any) -> Any:
     return o("ReduceMean", x, o.integers(site.dims()), keepdims=0)
 
 
+def _max_torch(t: Any, site: Site, x: Any) -> Any:
+    return x.amax(site.dims())
+
+
+def _max_onnx(o: Any, site: Site, x: Any) -> Any:
+    return o("ReduceMax", x, o.integers(site.dims()), keepdims=0)
+
+
+def _take_shape(inputs: Sequence[Value], attributes: Attributes) -> Typed:
+    x = inputs[0]
+    kept = tuple(axis for axis in x.axes if axis != attributes["axis"])
+    return kept, tuple(map(x.size, kept))
+
+
+def _take_torch(t: Any, site: Site, x: Any) -> Any:
+    return x.select(site.dim(site.attributes["axis"]), site.attributes["index"])
+
+
+def _take_onnx(o: Any, site: Site, x: Any) -> Any:
+    dim = site.dim(site.attributes["axis"])
+    return o("Squeeze", o("Gather", x, o.integers((site.attributes["index"],)), axis=dim), o.integers((dim,)))
+
+
+def _prepend_shape(inputs: Sequence[Value], attributes: Attributes) -> Typed:
+    x, token = inputs
+    assert x.axes == token.axes, f"{token} does not go in front of {x}"
+    return x.axes, tuple(size + (axis == attributes["axis"]) for axis, size in zip(x.axes, x.shape, strict=True))
+
+
+def _prepend_torch(t: Any, site: Site, x: Any, token: Any) -> Any:
+    return t.cat((token.expand(x.size(0), *site.inputs[1].shape), x), site.dim(site.attributes["axis"]))
+
+
+def _prepend_onnx(o: Any, site: Site, x: Any, token: Any) -> Any:
+    shape = o("Concat", o("Shape", x, start=0, end=1), o.integers(site.inputs[1].shape), axis=0)
+    return o("Concat", o("Expand", token, shape), x, axis=site.dim(site.attributes["axis"]))
+
+
 def _identity_onnx(o: Any, site: Site, x: Any) -> Any:
     return o("Identity", x)
 
@@ -69,5 +107,8 @@ ROWS = (
     Operation("merge", _merge_shape, _merge_torch, _merge_onnx),
     Operation("rename", _rename_shape, _rename_torch, _identity_onnx),
     Operation("permute", _permute_shape, _permute_torch, _permute_onnx),
-    Operation("mean", _mean_shape, _mean_torch, _mean_onnx),
+    Operation("mean", _reduced_shape, _mean_torch, _mean_onnx),
+    Operation("max", _reduced_shape, _max_torch, _max_onnx),
+    Operation("take", _take_shape, _take_torch, _take_onnx),
+    Operation("prepend", _prepend_shape, _prepend_torch, _prepend_onnx),
 )

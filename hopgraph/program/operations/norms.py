@@ -7,7 +7,8 @@ from typing import Any
 from hopgraph.program.operations.record import Operation, Site, same
 
 
-def _softmax_torch(t: Any, site: Site, x: Any) -> Any:
+def softmax_torch(t: Any, site: Site, x: Any) -> Any:
+    """The softmax over the axes `over`, in torch."""
     first, *others = site.dims()
     if not others:
         return t.softmax(x, first)
@@ -15,7 +16,8 @@ def _softmax_torch(t: Any, site: Site, x: Any) -> Any:
     return powers / powers.sum(site.dims(), keepdim=True)
 
 
-def _softmax_onnx(o: Any, site: Site, x: Any) -> Any:
+def softmax_onnx(o: Any, site: Site, x: Any) -> Any:
+    """The softmax over the axes `over`, in ONNX."""
     dims = site.dims()
     if len(dims) == 1:
         return o("Softmax", x, axis=dims[0])
@@ -62,7 +64,7 @@ def _spherical_onnx(o: Any, site: Site, x: Any) -> Any:
 
 
 ROWS = (
-    Operation("softmax", same, _softmax_torch, _softmax_onnx),
+    Operation("softmax", same, softmax_torch, softmax_onnx),
     Operation("layernorm", same, _layernorm_torch, _layernorm_onnx),
     Operation("rmsnorm", same, _rmsnorm_torch, _rmsnorm_onnx),
     Operation("spherical", same, _spherical_torch, _spherical_onnx),

@@ -55,12 +55,13 @@ class Site:
 
 @dataclass(frozen=True)
 class Operation:
-    """One row of the table."""
+    """One row of the table. The torch column of one that differs in `training` gets a last argument that says whether it is on."""
 
     name: str
     shape: Callable[[Sequence[Value], Attributes], Typed]
     torch: Callable[..., Any]
     onnx: Callable[..., Any]
+    training: bool = False
 
 
 def same(inputs: Sequence[Value], attributes: Attributes) -> Typed:

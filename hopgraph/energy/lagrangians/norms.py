@@ -1,25 +1,17 @@
-"""Lagrangians whose activation couples positions: softmax and the norms."""
+"""Lagrangians whose activation is a norm."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from hopgraph.energy.lagrangians.elementwise import tempered
-from hopgraph.energy.lagrangians.record import Lagrangian, breaking_gain, gain_axes, over_axes
-from hopgraph.energy.options import AxisList, Gain, Learnable, OptionModel, Positive, Real
+from hopgraph.energy.lagrangians.record import Activation, Lagrangian, breaking_gain, gain_axes, over_axes, over_dims
+from hopgraph.energy.options import AxisList, Gain, OptionModel, Positive
 from hopgraph.energy.records import ONES, ZEROS, Axes, Emitter, Options, ParameterSpec, Sizes, Value, Weights
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-
-class Softmax(OptionModel):
-    """`over`, the axes that sum to one; `beta`, the inverse temperature."""
-
-    over: AxisList
-    beta: Learnable = Real("1")
 
 
 class Norm(OptionModel):
@@ -56,10 +48,6 @@ def norm_parameters(options: Options, axes: Axes, sizes: Sizes) -> dict[str, Par
     return found
 
 
-def _softmax(x: Tensor, dims: tuple[int, ...], o: Options, w: Mapping[str, Tensor]) -> Tensor:
-    return (x * o["beta"]).logsumexp(dims, keepdim=True) / o["beta"]
-
-
 def _scaled(root: Tensor, x: Tensor, dims: tuple[int, ...], w: Mapping[str, Tensor]) -> Tensor:
     """Gain * root + <bias, x>, the form that every norm's Lagrangian has."""
     total = root * w["gain"] if "gain" in w else root
@@ -70,20 +58,23 @@ def _count(x: Tensor, dims: tuple[int, ...]) -> int:
     return math.prod(x.shape[dim] for dim in dims)
 
 
-def _layernorm(x: Tensor, dims: tuple[int, ...], o: Options, w: Mapping[str, Tensor]) -> Tensor:
+def _layernorm(x: Tensor, axes: Axes, o: Options, w: Mapping[str, Tensor]) -> Tensor:
+    dims = over_dims(o, axes)
     variance = x.var(dims, unbiased=False, keepdim=True)
     return _scaled(_count(x, dims) * (variance + o["eps"]).sqrt(), x, dims, w)
 
 
-def _rmsnorm(x: Tensor, dims: tuple[int, ...], o: Options, w: Mapping[str, Tensor]) -> Tensor:
+def _rmsnorm(x: Tensor, axes: Axes, o: Options, w: Mapping[str, Tensor]) -> Tensor:
+    dims = over_dims(o, axes)
     return _scaled(_count(x, dims) * (x.square().mean(dims, keepdim=True) + o["eps"]).sqrt(), x, dims, w)
 
 
-def _spherical(x: Tensor, dims: tuple[int, ...], o: Options, w: Mapping[str, Tensor]) -> Tensor:
+def _spherical(x: Tensor, axes: Axes, o: Options, w: Mapping[str, Tensor]) -> Tensor:
+    dims = over_dims(o, axes)
     return _scaled((x.square().sum(dims, keepdim=True) + o["eps"]).sqrt(), x, dims, w)
 
 
-def _norm(operation: str) -> Callable[[Emitter, Value, Options, Weights, str], Value]:
+def _norm(operation: str) -> Activation:
     def activation(emit: Emitter, x: Value, options: Options, weights: Weights, hint: str) -> Value:
         over = over_axes(options)
         given = [weights[field] for field in ("gain", "bias") if field in weights]
@@ -98,17 +89,8 @@ def _norm(operation: str) -> Callable[[Emitter, Value, Options, Weights, str], V
     return activation
 
 
-def _softmax_activation(emit: Emitter, x: Value, options: Options, weights: Weights, hint: str) -> Value:
-    return emit.op("softmax", tempered(emit, x, options), hint=hint, over=over_axes(options))
-
-
 def _coupled(options: Options) -> None:
     return None
-
-
-def _softmax_lipschitz(options: Options) -> float:
-    """The Jacobian beta (diag g - g g^T) has norm at most beta / 2."""
-    return options["beta"] / 2
 
 
 def _norm_lipschitz(options: Options) -> float:
@@ -117,16 +99,6 @@ def _norm_lipschitz(options: Options) -> float:
 
 
 ROWS = (
-    Lagrangian(
-        "softmax",
-        Softmax,
-        _softmax,
-        _softmax_activation,
-        _coupled,
-        _softmax_lipschitz,
-        "1/beta logsumexp(beta @)",
-        r"\tfrac{1}{\beta} \log \sum e^{\beta @}",
-    ),
     Lagrangian(
         "layernorm",
         Norm,
