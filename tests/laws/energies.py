@@ -1,38 +1,39 @@
-"""The energy of a block as a function of its slow activation, whether the certificate vouches for it or not."""
+"""The energy of a block along its updates, whether the certificate vouches for it or not."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
-from hopgraph.lower.model import Model
+from hopgraph.lower.model import Model, block_certificate
 from hopgraph.lower.oracle import Oracle
 
+States = Mapping[str, Tensor]
 
-def hidden_energy(oracle: Oracle, g: Tensor) -> Tensor:
-    """E_h(g), the fast layers at their values: [batch]."""
+
+def hidden_energy(oracle: Oracle, g: States) -> Tensor:
+    """E_h as a function of the slow layers' activations, the fast layers at their values: [batch]."""
     fast, activations = oracle.settled(g)
-    total = torch.zeros(len(g), dtype=g.dtype)
+    some = next(iter(g.values()))
+    total = torch.zeros(len(some), dtype=some.dtype)
     for name, state in fast.items():
-        layer = oracle.block.layer(name)
-        total = total + (state * activations[name]).flatten(1).sum(1) - oracle.lagrangian(layer, state)
+        total = total + (state * activations[name]).flatten(1).sum(1) - oracle.lagrangian(oracle.block.layer(name), state)
     for synapse in oracle.block.synapses:
-        total = total + oracle.synapse_energy(synapse, {factor.name: activations[factor.layer] for factor in synapse.factors})
+        if all(factor.layer in activations for factor in synapse.factors):
+            total = total + oracle.synapse_energy(synapse, {factor.name: activations[factor.layer] for factor in synapse.factors})
     return total
 
 
-def energies(model: Model, x: Tensor, steps: int) -> Tensor:
-    """The energy along `steps` updates of block 0, [steps + 1, batch]: E_h of residual, E_eff of decay updates."""
-    oracle, layer = model.oracle(), model.ham.block.slow[0]
-    visited = [x]
+def energies(model: Model, state: States, steps: int, block: int = 0) -> Tensor:
+    """The energy along `steps` updates, [steps + 1, batch]: with <x, g> - L of the layers that decay moves."""
+    visited = [dict(state)]
     with torch.no_grad():
         for _ in range(steps):
-            visited.append(model.update(visited[-1]))
-        x = torch.cat(visited)
-        g = model.activation(x)
-    total = hidden_energy(oracle, g)
-    if model.certificate.energy == "E_eff":
-        total = total + (x * g).flatten(1).sum(1) - oracle.lagrangian(layer, x)
+            visited.append(model.update(visited[-1], block))
+    joined = {name: torch.cat([found[name] for found in visited]) for name in state}
+    total = model.oracle(block).energy(joined, block_certificate(model.spec, block).relaxed)
     return total.detach().reshape(steps + 1, -1)
 
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from random import Random
+from typing import Any
 
+import onnx
 import torch
 from hypothesis import settings
 from torch import Tensor, nn
 
-from hopgraph.energy.lagrangians import LAGRANGIANS, Lagrangian, over_axes
+from exporters.onnx import emit
+from hopgraph.energy.lagrangians import LAGRANGIANS, Lagrangian
 from hopgraph.energy.options import OptionModel
 from hopgraph.energy.records import Options, ParameterSpec, Value
 from hopgraph.errors import Findings
@@ -18,6 +22,7 @@ from hopgraph.lower.model import compiled
 from hopgraph.lower.parameters import register
 from hopgraph.passes.resolve_dims import Resolver
 from hopgraph.program.builder import Builder
+from hopgraph.program.program import Program
 
 from .specs import lagrangian
 
@@ -37,14 +42,14 @@ def stored(specs: Mapping[str, ParameterSpec], source: torch.Generator) -> dict[
     return {field: torch.randn(spec.shape, generator=source, dtype=torch.float64) for field, spec in specs.items()}
 
 
-def run(
+def written(
     axes: tuple[str, ...],
     sizes: Mapping[str, int],
     specs: Mapping[str, ParameterSpec],
     values: Mapping[str, Tensor],
     write: Callable[[Builder, Value, Weights], Value],
-) -> tuple[Callable[[Tensor], Tensor], Value]:
-    """The function of [batch, *axes] that `write` writes a program of, with its parameters set; and the program's result."""
+) -> tuple[Program, nn.Module, Value]:
+    """A program of [batch, *axes] that `write` writes, the module that holds its parameters, and its result."""
     builder = Builder()
     x = builder.input("x", axes, tuple(sizes[axis] for axis in axes))
     result = write(builder, x, {field: builder.parameter(f"part.{field}", spec) for field, spec in specs.items()})
@@ -53,9 +58,32 @@ def run(
     for parameter, field in zip(program.parameters, specs, strict=True):
         tensor = values[field]
         assert tensor.shape == parameter.shape
-        register(module, parameter.stored_name, nn.Parameter(tensor))
+        register(module, parameter.stored_name, tensor, specs[field].trainable)
+    return program, module, result
+
+
+def run(
+    axes: tuple[str, ...],
+    sizes: Mapping[str, int],
+    specs: Mapping[str, ParameterSpec],
+    values: Mapping[str, Tensor],
+    write: Callable[[Builder, Value, Weights], Value],
+) -> tuple[Callable[[Tensor], Tensor], Value]:
+    """The function of [batch, *axes] that `write` writes a program of, with its parameters set; and the program's result."""
+    program, module, result = written(axes, sizes, specs, values, write)
     function = compiled(program, "law")
     return lambda tensor: function(module, tensor), result
+
+
+def onnx_function(program: Program, module: nn.Module) -> Callable[[Tensor], Tensor]:
+    """A program of one input in ONNX Runtime, with the parameters of a module in float32."""
+    model = emit(program, module.state_dict())
+    onnx.checker.check_model(model, full_check=True)
+    ort: Any = import_module("onnxruntime")
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return lambda x: torch.from_numpy(session.run(None, {program.inputs[0].name: x.numpy()})[0])
 
 
 @dataclass(frozen=True)
@@ -78,22 +106,32 @@ class LayerCase:
         """The layer's parameters."""
         return self.record.parameters(self.options, self.axes, self.sizes)
 
-    def activation(self) -> Callable[[Tensor], Tensor]:
-        """G, by the program."""
+    def program(self) -> tuple[Program, nn.Module]:
+        """The program of g, and the module that holds its parameters."""
 
         def write(builder: Builder, x: Value, weights: Weights) -> Value:
             return self.record.activation(builder, x, self.options, weights, "g")
 
-        return run(self.axes, self.sizes, self.specs, self.values, write)[0]
+        program, module, _ = written(self.axes, self.sizes, self.specs, self.values, write)
+        return program, module
+
+    def module(self) -> tuple[Callable[[nn.Module, Tensor], Tensor], nn.Module]:
+        """G, by the program, as a function of the module that holds its parameters, and this module."""
+        program, module = self.program()
+        return compiled(program, "law"), module
+
+    def activation(self) -> Callable[[Tensor], Tensor]:
+        """G, by the program."""
+        function, module = self.module()
+        return lambda tensor: function(module, tensor)
 
     def total(self, x: Tensor) -> Tensor:
         """L, [batch], by the formula."""
-        dims = tuple(1 + self.axes.index(axis) for axis in over_axes(self.options))
         weights: dict[str, Tensor] = {}
         for field, spec in self.specs.items():
             value = self.values[field].exp() if spec.positive else self.values[field]
             weights[field] = value.to(x.dtype).reshape([self.sizes[axis] if axis in spec.axes else 1 for axis in self.axes])
-        return self.record.value(x, dims, self.options, weights).flatten(1).sum(1)
+        return self.record.value(x, self.axes, self.options, weights).flatten(1).sum(1)
 
     def gradient(self, x: Tensor) -> Tensor:
         """dL/dx by autograd."""
@@ -112,7 +150,7 @@ def layer_case(rng: Random, kind: str, *, breaking: bool = False, **fixed: objec
     axes = rng.sample(["b", "n", "c"], rng.randint(1, 3))
     sizes = {axis: rng.randint(1, 4) for axis in axes}
     record = LAGRANGIANS[kind]
-    given = {**lagrangian(rng, kind, axes, breaking=breaking)[kind], **fixed}
+    given = {**lagrangian(rng, kind, axes, breaking=breaking, masks=True)[kind], **fixed}
     options = resolved(record.options.model_validate(given))
     names = tuple(axes)
     return LayerCase(record, options, names, sizes, stored(record.parameters(options, names, sizes), generator(rng)))
