@@ -14,14 +14,19 @@ from hopgraph.errors import Diagnostic, HopgraphError
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file, replacing one that is there. Raises HopgraphError where the place cannot be written."""
+    """Write a text file in UTF-8, replacing one that is there. Raises HopgraphError where the place cannot be written."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file, replacing one that is there. Raises HopgraphError where the place cannot be written."""
     with _reported(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         temporary = Path(name)
         try:
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                stream.write(text)
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(content)
             temporary.chmod(0o666 & ~_umask())
             temporary.replace(path)
         except BaseException:
@@ -30,7 +35,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def require_free(path: Path, force: bool) -> None:
-    """Raise HopgraphError where an output folder exists already and may not be replaced."""
+    """Raise HopgraphError where an output exists already and may not be replaced."""
     if path.exists() and not force:
         helps = ("choose another name, or give `--force` to replace it",)
         raise HopgraphError(Diagnostic("file-exists", f"`{path}` exists already", helps=helps))
