@@ -17,6 +17,10 @@ RAISED_ELSEWHERE = {
     "file-unreadable",
     "spec-unknown",
     "pass-unknown",
+    # asking for an explanation: tests/test_explain.py
+    "code-unknown",
+    # allocating a model: tests/test_hostile_parts.py
+    "model-large",
     # training, measuring and exporting
     "bundle-damaged",
     "bundle-version",
@@ -31,6 +35,7 @@ RAISED_ELSEWHERE = {
     "no-energy",
     "not-finite",
     "parity",
+    "patterns",
     "run-damaged",
     "runtime-unavailable",
     "runtime-unknown",
@@ -74,7 +79,19 @@ def test_five_kinds_of_mistakes_are_reported_at_once_in_the_order_of_the_text() 
     assert [(span.line, span.column) for span in map(span_of, found)] == [(3, 21), (7, 3), (11, 40), (14, 26), (15, 28)]
 
 
-SEVERAL = {"five-mistakes": 5, "broken-parts-hide-nothing": 4, "missing-field-block": 3, "unknown-field-choice-twice": 2}
+def test_five_mistakes_in_the_parts_of_a_stage_are_reported_at_once() -> None:
+    found = report("five-mistakes-in-parts").diagnostics
+    assert [diagnostic.code for diagnostic in found] == ["axis-unknown", "bias-invalid", "map-invalid", "layer-unknown", "step-axes"]
+    assert [(span.line, span.column) for span in map(span_of, found)] == [(9, 62), (13, 90), (14, 81), (15, 27), (16, 33)]
+
+
+SEVERAL = {
+    "five-mistakes": 5,
+    "five-mistakes-in-parts": 5,
+    "broken-parts-hide-nothing": 4,
+    "missing-field-block": 3,
+    "unknown-field-choice-twice": 2,
+}
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -103,9 +120,15 @@ def test_a_diagnostic_as_data() -> None:
         "file": "spec.yaml",
         "line": 12,
         "column": 42,
+        "related": [],
         "notes": ["declared layers: state, h"],
         "helps": ["rename it to `state`"],
     }
+
+
+def test_related_places_are_data_too() -> None:
+    (diagnostic,) = report("axes-mismatch-synapse").diagnostics
+    assert diagnostic.as_json()["related"] == [{"file": "spec.yaml", "line": 12, "column": 34, "text": "`x` has the axes [n, c]"}]
 
 
 def test_suggestions_are_ranked_by_edit_distance() -> None:
@@ -136,6 +159,18 @@ def test_carets_stand_under_wide_characters() -> None:
     source = Source("spec.yaml", "名前: x, y")
     *_, carets = Diagnostic("bad-value", "no", Span(source, 1, 8, 1)).render().splitlines()
     assert carets == "  | " + " " * 9 + "^"
+
+
+def test_an_unknown_name_is_one_mistake_with_its_places() -> None:
+    (diagnostic,) = report("same-name-everywhere").diagnostics
+    assert [text for _, text in diagnostic.related] == ["and here"]
+
+
+def test_a_text_that_two_stages_share_is_told_of_once() -> None:
+    text = (FOLDER / "stages-layer.yaml").read_text(encoding="utf-8")
+    assert text.count("*block") == 1
+    (diagnostic,) = report("stages-layer").diagnostics
+    assert diagnostic.related == ()
 
 
 def test_the_same_mistake_is_reported_once() -> None:

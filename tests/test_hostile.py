@@ -1,9 +1,6 @@
 """Input that means harm, or none at all: every spec gives a result or a diagnostic, soon, and never another exception."""
 
 import os
-import random
-import re
-import string
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import hopgraph
-from hopgraph.errors import HopgraphError, Source, Span
+from hopgraph.errors import HopgraphError, Source
 from hopgraph.frontend.library import read, specs_root
 from hopgraph.passes.pipeline import CheckedSpec, load
 from tests.small import SPEC
@@ -150,10 +147,16 @@ def test_long_chains_and_circles_of_dims() -> None:
 
 
 @pytest.mark.parametrize(
-    "step", [".nan", ".inf", "-.inf", "1e999", "0", "-1", "-0.0", "true", "[1]", "1e-400", "one", '"0.5"', "{}", "null_"]
+    ("step", "code"),
+    [
+        *((step, "bad-value") for step in (".nan", ".inf", "-.inf", "1e999", "0", "-1", "-0.0", "true", "[1]", "1e-400", "{}", "null")),
+        *((step, "dim-unknown") for step in ("one", "null_", "nan", "C * D")),
+        *((step, "dim-value") for step in ('"-0.5"', "C - 8", "1 / 0", "2^-99^99", "(0 - C)^0.5", "9^9^9^9")),
+        *((step, "dim-syntax") for step in ('""', "0.5.5", "1 +", "C C", "1(C)", "0.1 +" * 50)),
+    ],
 )
-def test_steps_that_are_no_positive_numbers(step: str) -> None:
-    assert codes(SPEC, None, [f"block.update.step={step}"]) == {"bad-value"}
+def test_steps_that_are_no_positive_numbers(step: str, code: str) -> None:
+    assert codes(SPEC, None, [f"block.update.step={step}"]) == {code}
 
 
 @pytest.mark.parametrize(
@@ -318,93 +321,3 @@ def test_a_folder_does_not_hide_a_shipped_spec(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "paramixer").mkdir()
     monkeypatch.chdir(tmp_path)
     assert read("paramixer").name == "specs/paramixer/paramixer.yaml"
-
-
-# --- mutations of a good spec -------------------------------------------------------------------------------------------
-
-WORDS = [*sorted(set(re.findall(r"[A-Za-z_]+", SHIPPED))), "null", "on", "", "x" * 70, "é", "__init__", "lambda", "?", "weight"]
-NUMBERS = ["0", "-1", "1", "2", "3", "1e-5", "1e400", ".nan", "0x10", "7.5", "99999999999", "1" * 60, "[]", "{}", "true"]
-
-
-def drop_line(rng: random.Random, text: str) -> str:
-    lines = text.splitlines()
-    del lines[rng.randrange(len(lines))]
-    return "\n".join(lines)
-
-
-def double_line(rng: random.Random, text: str) -> str:
-    lines = text.splitlines()
-    lines.insert(rng.randrange(len(lines)), rng.choice(lines))
-    return "\n".join(lines)
-
-
-def swap_lines(rng: random.Random, text: str) -> str:
-    lines = text.splitlines()
-    i, j = rng.randrange(len(lines)), rng.randrange(len(lines))
-    lines[i], lines[j] = lines[j], lines[i]
-    return "\n".join(lines)
-
-
-def indent_line(rng: random.Random, text: str) -> str:
-    lines = text.splitlines()
-    index = rng.randrange(len(lines))
-    lines[index] = lines[index].lstrip() if rng.random() < 0.5 else "  " + lines[index]
-    return "\n".join(lines)
-
-
-def _replace(rng: random.Random, text: str, pattern: str, choices: list[str]) -> str:
-    found = list(re.finditer(pattern, text))
-    match = rng.choice(found)
-    return text[: match.start()] + rng.choice(choices) + text[match.end() :]
-
-
-def change_word(rng: random.Random, text: str) -> str:
-    return _replace(rng, text, r"[A-Za-z_]+", WORDS)
-
-
-def change_number(rng: random.Random, text: str) -> str:
-    return _replace(rng, text, r"[0-9][0-9.e-]*", NUMBERS)
-
-
-def change_value(rng: random.Random, text: str) -> str:
-    return _replace(rng, text, r"(?<=: )[^\n,{}\[\]]+", [*NUMBERS, *WORDS, "[a, b]", "{a: b}"])
-
-
-def drop_characters(rng: random.Random, text: str) -> str:
-    start = rng.randrange(len(text))
-    return text[:start] + text[start + rng.randint(1, 6) :]
-
-
-def add_character(rng: random.Random, text: str) -> str:
-    start = rng.randrange(len(text))
-    return text[:start] + rng.choice(string.printable + "é\x00\u2028") + text[start:]
-
-
-MUTATIONS = [drop_line, double_line, swap_lines, indent_line, change_word, change_number, change_value, drop_characters, add_character]
-
-
-@pytest.mark.parametrize("seed", range(8))
-def test_mutated_specs_give_a_result_or_a_diagnostic(seed: int) -> None:
-    rng = random.Random(seed)  # noqa: S311 (no secret)
-    results = 0
-    for _ in range(50):
-        text = SHIPPED
-        for _ in range(rng.choice([1, 1, 2, 4])):
-            text = rng.choice(MUTATIONS)(rng, text)
-        variant = rng.choice([None, None, "broken", "vanilla", "asymmetric,digits", "relu"])
-        start = time.process_time()
-        found = outcome(text, variant)
-        assert time.process_time() - start < SECONDS
-        if isinstance(found, HopgraphError):
-            assert all(isinstance(diagnostic.at, Span) for diagnostic in found.diagnostics)
-        else:
-            assert found.program.parameter_count > 0
-            results += 1
-    assert 0 < results < 50
-
-
-def outcome(text: str, variant: str | None) -> CheckedSpec | HopgraphError:
-    try:
-        return load(Source("spec.yaml", text), variant)
-    except HopgraphError as error:
-        return error
