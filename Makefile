@@ -29,7 +29,7 @@ test: .venv/.dev  ## Run the tests that take seconds
 	$(BIN)/python -m pytest -m 'not slow and not gpu'
 
 test-all: .venv/.dev  ## Run every test, the slow ones too
-	$(BIN)/python -m pytest -m 'not gpu'
+	$(BIN)/python -m pytest -n 2 -m 'not gpu'
 
 lint: .venv/.dev  ## Check style and types
 	$(BIN)/ruff check .

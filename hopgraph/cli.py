@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import gc
 import json
+import math
+import os
 import shlex
 import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -47,6 +50,7 @@ Variant = Annotated[str | None, typer.Option("--variant", metavar="A,B", help="V
 Setting = Annotated[list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="A field to set, as dims.C=256. May be repeated.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 Version = Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")]
+AllowLarge = Annotated[bool, typer.Option("--allow-large", help="Allocate a model of more than a thousand million parameters.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace the output if it exists.")]
 Epochs = Annotated[int, typer.Option(min=1, help="How often to go through the training data.")]
 DataName = Annotated[str, typer.Option("--data", metavar="NAME", help="The data set: `digits` is embedded.")]
@@ -54,10 +58,17 @@ BatchSize = Annotated[int, typer.Option(min=1, help="Images in a training step."
 LearningRate = Annotated[float, typer.Option(min=0.0, help="AdamW's rate after warm-up.")]
 WeightDecay = Annotated[float, typer.Option(min=0.0, help="AdamW's decay of matrices.")]
 
+_PATTERNS = "Patterns to store: .npy, .csv, .txt, .safetensors, an image or a folder of images."
+_TENSOR = "The tensor to take from a .safetensors file of several."
+_INTO = "The dense weight to put them into; by default the only one that reads the entry layer."
+_WEIGHTS = "A run of this spec, or a .safetensors file with all its parameters, to load first."
+_STATE = "First states of the entry layer, in the same formats; by default the stored patterns."
+
 
 def main() -> None:
     """The program: diagnostics go to standard error, with exit status 1."""
     gc.set_threshold(100_000)  # imports make many objects and little garbage: collecting them is a tenth of the start
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # none are ours, and looking for them is a tenth more
     try:
         app()
     except HopgraphError as error:
@@ -118,7 +129,7 @@ def _progress(quiet: bool) -> Generator[Progress]:
 @app.command()
 def check(spec: Spec, variant: Variant = None, settings: Setting = None, as_json: AsJson = False) -> None:
     """Check a spec: its fields, shapes, symmetry and certificate, and every variant that it declares."""
-    from hopgraph.passes.describe import summary
+    from hopgraph.show.facts import summary
 
     checked = _load(spec, variant, settings)
     others = [] if variant else checked.variant_names
@@ -130,19 +141,70 @@ def check(spec: Spec, variant: Variant = None, settings: Setting = None, as_json
         return
     print(f"{checked.loaded.source.name}: correct" + (f", and so are its variants {', '.join(others)}" if others else ""))
     print(f"  {facts['parameters']:,} parameters; {facts['input']} -> {facts['output']}; {facts['symmetry']}")
+    if checked.iso:
+        print(f"  iso_params: {checked.iso}")
     print(f"  certificate: {facts['certificate']}")
 
 
-@app.command()
-def show(spec: Spec, variant: Variant = None, settings: Setting = None, as_json: AsJson = False) -> None:
-    """Show what a spec declares: layers, synapses, pulls, shapes, parameters, certificate."""
-    from hopgraph.passes.describe import describe, render
+class ShowFormat(StrEnum):
+    """What `hopgraph show` writes."""
 
-    description = describe(_load(spec, variant, settings))
-    if as_json:
-        _print_json(description)
-    else:
-        print(render(description))
+    TEXT = "text"
+    LATEX = "latex"
+    UNICODE = "unicode"
+    MERMAID = "mermaid"
+    SVG = "svg"
+    JSON = "json"
+
+
+@app.command()
+def show(
+    spec: Spec,
+    variant: Variant = None,
+    settings: Setting = None,
+    form: Annotated[ShowFormat, typer.Option("--format", help="Facts, equations or a picture.")] = ShowFormat.TEXT,
+    out: Annotated[Path | None, typer.Option("-o", "--out", metavar="FILE", help="The file to write; else it is printed.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show a spec: its layers, synapses, pulls, shapes, parameters and certificate; its equations; or its picture."""
+    from hopgraph.show import show as show_spec
+
+    _print_or_write(show_spec(_load(spec, variant, settings), "json" if as_json else form.value), out)
+
+
+def _print_or_write(text: str, out: Path | None) -> None:
+    if out is None:
+        print(text, end="")
+        return
+    from hopgraph.files import write_text
+
+    write_text(out, text)
+    print(f"wrote {out}")
+
+
+@app.command()
+def schema(
+    out: Annotated[Path | None, typer.Option("-o", "--out", metavar="FILE", help="The file to write; else it is printed.")] = None,
+) -> None:
+    """Write the JSON Schema of specs, for editors that complete and check as one types."""
+    from hopgraph.frontend.schema import schema_text
+
+    _print_or_write(schema_text(), out)
+
+
+@app.command()
+def explain(code: Annotated[str | None, typer.Argument(metavar="CODE", help="A diagnostic's code, as `axes-mismatch`.")] = None) -> None:
+    """Explain a diagnostic: what it means, an example that gives it, and the same example mended. Without a code: all of them."""
+    from hopgraph.explain import explanation, overview
+
+    text = overview() if code is None else explanation(code)
+    if not sys.stdout.isatty():
+        print(text, end="")
+        return
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    Console().print(Markdown(text))
 
 
 @app.command()
@@ -169,7 +231,7 @@ def compile(  # noqa: A001 (the command's name)
 
     assert out is not None
     write_text(out, module_source(checked))
-    print(f"wrote {out}: {checked.program.parameter_count:,} parameters")
+    print(f"wrote {out}: {checked.parameter_count:,} parameters")
 
 
 @app.command()
@@ -180,6 +242,7 @@ def verify(
     steps: Annotated[int, typer.Option(min=1, help="Updates along which the energy is followed.")] = 50,
     batch: Annotated[int, typer.Option(min=1, help="Random states at a time.")] = 3,
     seed: Annotated[int, typer.Option(help="Of the random weights and states.")] = 0,
+    allow_large: AllowLarge = False,
     as_json: AsJson = False,
 ) -> None:
     """Hold the compiled update against autograd of the energy, in float64, and measure asymmetry and energy descent.
@@ -187,10 +250,12 @@ def verify(
     Without --variant: the default, and every variant that leaves the dims alone.
     """
     labels = _verifiable(spec, variant, settings)
-    specs = {label: _load(spec, overlay, [*(settings or ()), "block.depth=1"]) for label, overlay in labels.items()}
+    specs = {label: _one_depth(spec, overlay, settings) for label, overlay in labels.items()}
     from hopgraph.lower.verify import verify as verify_spec
 
-    results = [verify_spec(checked, label, batch=batch, steps=steps, seed=seed) for label, checked in specs.items()]
+    results = [
+        verify_spec(checked, label, batch=batch, steps=steps, seed=seed, allow_large=allow_large) for label, checked in specs.items()
+    ]
     if as_json:
         _print_json([result.as_json() for result in results])
     else:
@@ -202,6 +267,13 @@ def verify(
         raise HopgraphError([Diagnostic("verification", problem) for problem in problems])
 
 
+def _one_depth(spec: str, variant: str | None, settings: Sequence[str] | None) -> CheckedSpec:
+    """The spec with every block at a depth of 1: the others are alike."""
+    stages = _load(spec, variant, settings).loaded.spec.stages
+    depths = [f"stages.{index}.block.depth=1" for index in range(len(stages))] or ["block.depth=1"]
+    return _load(spec, variant, [*(settings or ()), *depths])
+
+
 def _verifiable(spec: str, variant: str | None, settings: Sequence[str] | None) -> dict[str, str | None]:
     """The overlays to verify by label."""
     if variant:
@@ -209,6 +281,49 @@ def _verifiable(spec: str, variant: str | None, settings: Sequence[str] | None) 
     declared = _load(spec, None, settings).loaded.spec.variants
     alike = [name for name, overlay in declared.items() if not any(path.split(".")[0] == "dims" for path in overlay)]
     return {"default": None} | {name: name for name in alike}
+
+
+@app.command()
+def recall(
+    spec: Spec,
+    patterns: Annotated[Path | None, typer.Option("--patterns", metavar="FILE", help=_PATTERNS)] = None,
+    tensor: Annotated[str | None, typer.Option("--tensor", metavar="NAME", help=_TENSOR)] = None,
+    into: Annotated[str | None, typer.Option("--into", metavar="SYNAPSE.FACTOR", help=_INTO)] = None,
+    weights: Annotated[Path | None, typer.Option("--weights", metavar="RUN", help=_WEIGHTS)] = None,
+    state: Annotated[Path | None, typer.Option("--state", metavar="FILE", help=_STATE)] = None,
+    corrupt: Annotated[
+        float, typer.Option(min=0.0, max=1.0, metavar="SHARE", help="Flip the sign of this share of each first state.")
+    ] = 0.0,
+    noise: Annotated[float, typer.Option(min=0.0, metavar="SIGMA", help="Then add normal noise of this deviation.")] = 0.0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the corruption, and of weights that no file gives.")] = 0,
+    variant: Variant = None,
+    settings: Setting = None,
+    block: Annotated[int, typer.Option(min=0, help="The block, counted over stages and depths.")] = 0,
+    steps: Annotated[int, typer.Option(min=1, help="Updates at most.")] = 100,
+    tolerance: Annotated[float, typer.Option(min=0.0, help="Settled is where |x' - x| <= tolerance |x|.")] = 1e-6,
+    out: Annotated[Path | None, typer.Option("-o", "--out", metavar="FILE", help="The .npy file to write the last states to.")] = None,
+    force: Force = False,
+    allow_large: AllowLarge = False,
+    trace: Annotated[bool, typer.Option("--trace", help="Print the energy at every step, a line for each example.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Store patterns in a spec's weight, corrupt them, and run its dynamics to a fixed point, with the energy along the way."""
+    if patterns is None and weights is None:
+        raise typer.BadParameter("give --patterns FILE or --weights RUN")
+    if not all(map(math.isfinite, (corrupt, noise, tolerance))):
+        raise typer.BadParameter("--corrupt, --noise and --tolerance are finite numbers")
+    from hopgraph.recall.command import Request, run_recall
+
+    request = Request(patterns, tensor, weights, into, state, corrupt, noise, seed, block, steps, tolerance, out, force, allow_large)
+    report = run_recall(spec, variant, settings, request)
+    if as_json:
+        _print_json(report.as_json())
+        return
+    if trace:
+        print(report.trace)
+    else:
+        _print_table(report.table)
+    print(report.summary)
 
 
 @app.command()
@@ -224,6 +339,7 @@ def train(
     learning_rate: LearningRate = 2e-3,
     weight_decay: WeightDecay = 0.05,
     force: Force = False,
+    allow_large: AllowLarge = False,
     as_json: AsJson = False,
 ) -> None:
     """Train a spec and write a run: weights in safetensors, everything else in JSON."""
@@ -238,7 +354,7 @@ def train(
         def report(epoch: int, measured: Any) -> None:
             tell(f"epoch {epoch}: loss {measured.loss:.3f}, test accuracy {measured.test_accuracy:.3f}", epoch, epochs)
 
-        record = train_spec(checked, load_data(data), plan, out, force=force, report=report)
+        record = train_spec(checked, load_data(data), plan, out, force=force, report=report, allow_large=allow_large)
     if as_json:
         _print_json(asdict(record))
     else:

@@ -10,6 +10,7 @@ import pytest
 FOLDER = Path(__file__).resolve().parents[2] / "examples"
 
 EXPECTED = {
+    "recall_digits.py": ["dense: 19 of 20 come back to the last pixel", "modern: 20 of 20 come back to the last pixel"],
     "symmetric_against_broken.py": ["relu: certificate guaranteed (any step a > 0), asymmetry 0.00", "no energy: the pull on `x`"],
     "third_party_exporter.py": ["largest difference to the model: 0.0e+00"],
 }

@@ -39,7 +39,7 @@ def random_model(variant: str, settings: tuple[str, ...] = SMALL) -> Model:
 
 
 def emitted(model: Model) -> onnx.ModelProto:
-    return onnx_exporter.emit(model.program, {name: tensor.detach() for name, tensor in model.named_parameters()})
+    return onnx_exporter.emit(model.program, model.state_dict())
 
 
 def session(model: onnx.ModelProto) -> Any:
@@ -80,8 +80,36 @@ def test_onnx_runtime_computes_what_the_model_computes(overlay: str, settings: t
     assert relative_error(outputs, reference(model, inputs)) <= TOLERANCE["float32"]
 
 
+CONSTRUCTS = [
+    (path, variant)
+    for path in sorted((Path(__file__).parents[1] / "constructs").glob("*.yaml"))
+    for variant in (None, *hopgraph.load(path).variant_names)
+]
+"""The specs that together use the whole language."""
+
+
+def construct(path: Path, variant: str | None) -> Model:
+    """A model of one of them, with random weights."""
+    model = hopgraph.compile(path, variant)
+    randomise(model, torch.Generator().manual_seed(1))
+    return model.eval()
+
+
+@pytest.mark.parametrize(("path", "variant"), CONSTRUCTS, ids=[f"{path.stem} {variant or ''}" for path, variant in CONSTRUCTS])
+def test_every_construct_computes_the_same_in_onnx_runtime(path: Path, variant: str | None) -> None:
+    model = construct(path, variant)
+    proto = emitted(model)
+    onnx.checker.check_model(proto, full_check=True)
+    run = session(proto)
+    inputs = parity.sample_inputs(model)
+    outputs = [run.run(None, {model.ham.input.kind: batch})[0] for batch in inputs]
+    assert relative_error(outputs, reference(model, inputs)) <= TOLERANCE["float32"]
+
+
 def test_every_operation_is_emitted_by_some_case() -> None:
-    used = {statement.op for overlay in OVERLAYS for settings in SETTINGS for statement in random_model(overlay, settings).program.flat()}
+    models = [random_model(overlay, settings) for overlay in OVERLAYS for settings in SETTINGS]
+    models += [construct(path, variant) for path, variant in CONSTRUCTS]
+    used = {statement.op for model in models for statement in model.program.flat()}
     assert used == set(OPERATIONS)
 
 

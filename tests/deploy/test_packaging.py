@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from hopgraph.errors import CODES
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -28,7 +30,8 @@ def test_the_wheel_has_two_packages_the_specs_and_types(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"hopgraph", "exporters"}
-    assert {"hopgraph/py.typed", "hopgraph/_specs/paramixer/paramixer.yaml"} <= set(names)
+    assert {"hopgraph/py.typed", "hopgraph/_specs/paramixer/paramixer.yaml", "hopgraph/_specs/hopgraph.schema.json"} <= set(names)
+    assert {f"hopgraph/explanations/{code}.md" for code in CODES} <= set(names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert not any("tests" in name or "__pycache__" in name for name in names)
 
