@@ -5,6 +5,7 @@ Exit status: 0 done, 1 a diagnostic, 2 wrong usage.
 
 from __future__ import annotations
 
+import atexit
 import gc
 import json
 import math
@@ -68,6 +69,7 @@ _STATE = "First states of the entry layer, in the same formats; by default the s
 def main() -> None:
     """The program: diagnostics go to standard error, with exit status 1."""
     gc.set_threshold(100_000)  # imports make many objects and little garbage: collecting them is a tenth of the start
+    atexit.register(gc.freeze)  # nor need the interpreter collect them at its end: a sixth of the time of `check`
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # none are ours, and looking for them is a tenth more
     try:
         app()

@@ -1,5 +1,6 @@
 """Damaged specs: each gives a result or diagnostics that have places, soon, and never another exception."""
 
+import gc
 import random
 import time
 from collections import Counter
@@ -59,6 +60,7 @@ def outcome(seed: int, codes: Counter[str]) -> CheckedSpec | None:
 def tally(seeds: range) -> dict[int, CheckedSpec]:
     """The damaged specs that still are specs, by their seeds. Prints what came of all."""
     codes: Counter[str] = Counter()
+    gc.freeze()  # else a collection looks at all that earlier tests left, and counts as time of some refusal
     valid = {seed: spec for seed in seeds if (spec := outcome(seed, codes)) is not None}
     print(f"\n{len(seeds)} mutants: {len(valid)} valid, {len(seeds) - len(valid)} diagnosed; {dict(codes.most_common())}")
     return valid
