@@ -190,8 +190,7 @@ class BlockEmitter:
         if pull.returns is not None:
             weights = _Weights(self, synapse, pull, (f"return_{target.name}",), own=False)
             value = weights.forward(pull.returns, value, hint)
-            axes = tuple(axis for axis in target.seen)
-            value = value if value.axes == axes else self.builder.op("permute", value, order=axes, hint=hint)
+            value = value if value.axes == target.seen else self.builder.op("permute", value, order=target.seen, hint=hint)
         else:
             value = _Weights(self, synapse, pull, (target.name,)).adjoint(target.chain, value, hint)
         renamed = {new: old for old, new in target.rename.items()}

@@ -75,13 +75,20 @@ def load(
     Raises HopgraphError with every mistake that the text has.
     """
     findings = Findings()
-    loaded = read_spec(spec if isinstance(spec, Source) else read(spec), variant, overrides, findings)
-    iso = None
-    if loaded is not None and loaded.spec.iso_params is not None and not findings.found:
-        loaded, iso = _matched(loaded, findings)
+    loaded, iso = _read(spec, variant, overrides, findings)
     ham, count = _scheduled(loaded, findings)
     assert loaded is not None
     return CheckedSpec(loaded, ham, count, tuple(certify(stage.block) for stage in ham.stages), iso)
+
+
+def _read(
+    spec: str | Path | Source, variant: str | Iterable[str] | None, overrides: Mapping[str, Any] | Iterable[str] | None, findings: Findings
+) -> tuple[LoadedSpec | None, Iso | None]:
+    """A spec with variants and settings laid over it, and its dims scaled where it says so."""
+    loaded = read_spec(spec if isinstance(spec, Source) else read(spec), variant, overrides, findings)
+    if loaded is None or loaded.spec.iso_params is None or findings.found:
+        return loaded, None
+    return _matched(loaded, findings)
 
 
 def _scheduled(loaded: LoadedSpec | None, findings: Findings) -> tuple[Ham, int]:
@@ -125,7 +132,5 @@ def stage_after(
     if name not in names:
         raise HopgraphError(Diagnostic("pass-unknown", f"no pass is named `{name}`", notes=(f"the passes are {', '.join(names)}",)))
     findings = Findings()
-    loaded = read_spec(read(spec), variant, overrides, findings)
-    if loaded is not None and loaded.spec.iso_params is not None and not findings.found:
-        loaded, _ = _matched(loaded, findings)
+    loaded, _ = _read(spec, variant, overrides, findings)
     return run_passes(loaded, findings)[name]

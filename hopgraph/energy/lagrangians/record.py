@@ -58,10 +58,6 @@ class Lagrangian:
     parameters: Callable[[Options, Axes, Sizes], dict[str, ParameterSpec]] = no_parameters
     check: Callable[[Options, Axes], None] = no_check
 
-    def elementwise(self, options: Options) -> bool:
-        """Whether g at one position depends on x at that position alone."""
-        return self.slopes(options) is not None
-
     def convex(self, options: Options) -> bool:
         """Whether L is convex; of a norm, given a positive gain that is constant along the normalized axes."""
         slopes = self.slopes(options)
