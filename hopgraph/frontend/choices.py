@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from hopgraph.energy.lagrangians import LAGRANGIANS
@@ -35,17 +36,38 @@ class Sum(OptionModel):
         return {**mapping["properties"]["chains"], "minItems": 2}
 
 
-def _sum(value: Any) -> Any:
-    chains = as_list(value)
-    if chains is None or len(chains) < 2 or any(as_list(chain) is None for chain in chains):
-        raise wrong("a list of at least two chains, each a list of maps, such as `[[{pool: {over: [r, w], kernel: 3}}], [{scale: -1}]]`")
-    return {"chains": chains}
+def _sum(what: str, example: str) -> Callable[[Any], Any]:
+    """The shorthand of a sum of chains of maps, or of operations."""
+
+    def shorthand(value: Any) -> Any:
+        chains = as_list(value)
+        if chains is None or len(chains) < 2 or any(as_list(chain) is None for chain in chains):
+            raise wrong(f"a list of at least two chains, each a list of {what}, such as `{example}`")
+        return {"chains": chains}
+
+    return shorthand
+
+
+_map_sum = _sum("maps", "[[{pool: {over: [r, w], kernel: 3}}], [{scale: -1}]]")
+_end_sum = _sum("operations", "[[{conv: {channels: C, kernel: 1}}], []]")
+
+
+class EndSum(OptionModel):
+    """`sum: [[...], [...]]`, the sum of several chains of operations: each reads what the sum reads, and all give the same sizes."""
+
+    chains: Annotated[tuple[Annotated[tuple[EndField, ...], Few], ...], AtMost(MAX_FACTORS)]
+
+    @classmethod
+    def as_written(cls, mapping: JsonSchema) -> JsonSchema:
+        """The list of chains alone."""
+        return {**mapping["properties"]["chains"], "minItems": 2}
 
 
 LagrangianField = Annotated[Chosen, Choice("Lagrangian", {name: (record.options, as_is) for name, record in LAGRANGIANS.items()})]
-_MAP = Choice("linear map", {**{name: (record.options, record.shorthand) for name, record in MAPS.items()}, "sum": (Sum, _sum)})
+_MAP = Choice("linear map", {**{name: (record.options, record.shorthand) for name, record in MAPS.items()}, "sum": (Sum, _map_sum)})
 MapField = Annotated[Chosen, _MAP]
-EndField = Annotated[Chosen, Choice("operation", {name: (record.options, record.shorthand) for name, record in ENDS.items()})]
-Sum.model_rebuild()
-_MAP.model.model_rebuild()
+_END = Choice("operation", {**{name: (record.options, record.shorthand) for name, record in ENDS.items()}, "sum": (EndSum, _end_sum)})
+EndField = Annotated[Chosen, _END]
+for _model in (Sum, _MAP.model, EndSum, _END.model):
+    _model.model_rebuild()
 Chain = Annotated[tuple[MapField, ...], Few]

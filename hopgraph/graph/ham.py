@@ -340,7 +340,10 @@ class Block:
 
 @dataclass(frozen=True)
 class EndOp:
-    """One encoder, downsampling or readout operation, with the axes and sizes of what it reads and gives."""
+    """One encoder, downsampling or readout operation, with the axes and sizes of what it reads and gives.
+
+    A `sum` has `branches`, which are chains of operations themselves, and no record.
+    """
 
     kind: str
     name: str
@@ -348,6 +351,15 @@ class EndOp:
     at: Path
     source: dict[str, int]
     target: dict[str, int]
+    branches: tuple[tuple[EndOp, ...], ...] = ()
+
+
+def end_ops(chain: tuple[EndOp, ...]) -> Iterator[EndOp]:
+    """Every operation of a chain, those inside sums too."""
+    for end in chain:
+        yield end
+        for branch in end.branches:
+            yield from end_ops(branch)
 
 
 @dataclass(frozen=True)
@@ -374,7 +386,7 @@ class Input:
 
 @dataclass(frozen=True)
 class Ham:
-    """A whole model: encoder, stages of blocks, readout."""
+    """A whole model: encoder, stages of blocks, readout. `fold` asks for its folded form, see the pass `fold`."""
 
     name: str
     dims: dict[str, int]
@@ -382,6 +394,7 @@ class Ham:
     encoder: tuple[EndOp, ...]
     stages: tuple[Stage, ...]
     readout: tuple[EndOp, ...]
+    fold: bool = False
 
     @property
     def block(self) -> Block:

@@ -10,7 +10,7 @@ from hopgraph.energy.records import UNKNOWN, RecordError, words
 from hopgraph.errors import At, Findings, listing, rename_help
 from hopgraph.frontend.ends import ENDS, Shape
 from hopgraph.frontend.names import check_name
-from hopgraph.graph.ham import Block, EndOp, Factor, Ham, Layer, Stage, Synapse, place
+from hopgraph.graph.ham import Block, EndOp, Factor, Ham, Layer, Stage, Synapse, end_ops, place
 from hopgraph.passes.base import Pass
 from hopgraph.passes.chains import MAX_AXES, check_axes, check_count, fault, inferred, naming
 from hopgraph.passes.known import is_known
@@ -30,8 +30,9 @@ def run(ham: Ham, findings: Findings) -> Ham:
         stages.append(Stage(down, block))
         giver = place(block.layer(block.exit).at, "axes") if block.exit else giver
     readout, _ = _ends(ham.readout, shape, findings)
-    _check_tied(readout, encoder, findings)
-    return replace(ham, encoder=encoder, stages=tuple(stages), readout=readout)
+    found = replace(ham, encoder=encoder, stages=tuple(stages), readout=readout)
+    _check_ties(found, findings)
+    return found
 
 
 def _block(block: Block, findings: Findings) -> tuple[Block, set[str]]:
@@ -276,12 +277,30 @@ def _ends(operations: tuple[EndOp, ...], shape: Shape | None, findings: Findings
     """The operations with the sizes of what they read and give, and the last of these; None where it is not known."""
     found: list[EndOp] = []
     for operation in operations:
+        chains = [_ends(branch, shape, findings) for branch in operation.branches]
         target = None
-        if shape is not None and UNKNOWN not in (*shape.values(), *operation.options.values()):
+        if operation.kind == "sum":
+            target = _same(operation, [ends for _, ends in chains], findings)
+        elif shape is not None and UNKNOWN not in (*shape.values(), *operation.options.values()):
             target = _target(operation, shape, findings)
-        found.append(replace(operation, source=shape or {}, target=target or {}))
+        branches = tuple(chain for chain, _ in chains)
+        found.append(replace(operation, source=shape or {}, target=target or {}, branches=branches))
         shape = target
     return tuple(found), shape
+
+
+def _same(operation: EndOp, given: list[Shape | None], findings: Findings) -> Shape | None:
+    """What all chains of a sum give; None where one is not known, or they differ."""
+    known = [shape for shape in given if shape is not None and UNKNOWN not in shape.values()]
+    if len(known) < len(given):
+        return None
+    for index, shape in enumerate(known):
+        if list(shape.items()) != list(known[0].items()):
+            message = f"the chains of a sum give the same axes: the first gives {_sizes(known[0])}, this one {_sizes(shape)}"
+            related = [(place(operation.at, 0), "the first")]
+            findings.add("operation-invalid", message, place(operation.at, index), related=related)
+            return None
+    return known[0]
 
 
 def _target(operation: EndOp, shape: Shape, findings: Findings) -> Shape | None:
@@ -298,25 +317,57 @@ def _target(operation: EndOp, shape: Shape, findings: Findings) -> Shape | None:
     return target
 
 
-def _check_tied(readout: tuple[EndOp, ...], encoder: tuple[EndOp, ...], findings: Findings) -> None:
+def _check_ties(ham: Ham, findings: Findings) -> None:
+    """What is tied is a part of the readout, and what it is tied to has the tensors that it reads."""
+    for end in (*end_ops(ham.encoder), *(end for stage in ham.stages for end in end_ops(stage.down))):
+        if end.options.get("tied"):
+            findings.add("operation-invalid", "only an operation of the readout can be tied", place(end.at, "tied"))
+    for end in end_ops(ham.readout):
+        if end.options.get("tied") and end.source:
+            check = _check_tied_norm if ENDS[end.kind].ties == "layer" else _check_tied_head
+            check(end, ham, findings)
+
+
+def _check_tied_head(end: EndOp, ham: Ham, findings: Findings) -> None:
     """A tied head reads the weight of an embedding of the encoder, which has a row for each of the head's outputs."""
-    embeddings = {end.name: end for end in encoder if "vocabulary" in end.options}
-    for end in readout if all(end.target for end in encoder) else ():
-        name = end.options.get("tied")
-        if not name or not end.source:
-            continue
-        at = place(end.at, "tied")
-        if name not in embeddings:
-            notes = [f"embeddings of the encoder: {listing(embeddings)}"]
-            findings.add(
-                "operation-invalid", f"the encoder has no embedding `{name}`", at, notes=notes, helps=rename_help(name, embeddings)
-            )
-            continue
-        options = embeddings[name].options
-        wanted, given = (options["vocabulary"], options["channels"]), (end.options["out"], list(end.source.values())[-1])
-        if wanted != given and UNKNOWN not in (*wanted, *given):
-            message = f"the embedding's weight is {wanted[0]} x {wanted[1]}, and this head needs one of {given[0]} x {given[1]}"
-            findings.add("operation-invalid", message, at, related=[(At(embeddings[name].at), "the embedding")])
+    if not all(operation.target for operation in ham.encoder):
+        return
+    embeddings = {operation.name: operation for operation in ham.encoder if "vocabulary" in operation.options}
+    name, at = end.options["tied"], place(end.at, "tied")
+    if name not in embeddings:
+        notes = [f"embeddings of the encoder: {listing(embeddings)}"]
+        findings.add("operation-invalid", f"the encoder has no embedding `{name}`", at, notes=notes, helps=rename_help(name, embeddings))
+        return
+    options = embeddings[name].options
+    wanted, given = (options["vocabulary"], options["channels"]), (end.options["out"], list(end.source.values())[-1])
+    if wanted != given and UNKNOWN not in (*wanted, *given):
+        message = f"the embedding's weight is {wanted[0]} x {wanted[1]}, and this head needs one of {given[0]} x {given[1]}"
+        findings.add("operation-invalid", message, at, related=[(At(embeddings[name].at), "the embedding")])
+
+
+def _check_tied_norm(end: EndOp, ham: Ham, findings: Findings) -> None:
+    """A tied norm reads the gain and the bias of a layer of the last block, which every group of that block reads too."""
+    block, name, at = ham.stages[-1].block, end.options["tied"], place(end.at, "tied")
+    layers = {layer.name: layer for layer in block.layers}
+    if name not in layers:
+        notes = [f"layers of the last block: {listing(layers)}"]
+        findings.add("operation-invalid", f"the last block has no layer `{name}`", at, notes=notes, helps=rename_help(name, layers))
+        return
+    layer = layers[name]
+    own = next((group for group in block.groups or () if name in group.own_norms), None)
+    if own is not None:
+        message = f"layer `{name}` has parameters of its own in a group, so that there are none to be tied to"
+        findings.add("operation-invalid", message, at, related=[(place(own.at, "norm", name), "the group's own")])
+    elif _sound(layer, block) and layer.parameters(block.axes) != ENDS[end.kind].parameters(end.options, end.source):
+        message = f"layer `{name}` does not have the parameters that this {end.kind} reads"
+        related = [(place(layer.at, "lagrangian"), "the layer's")]
+        findings.add("operation-invalid", message, at, related=related, helps=["give both the same `gain` and `bias`"])
+
+
+def _sound(layer: Layer, block: Block) -> bool:
+    """Whether a layer and its axes are known, so that it can be asked for its parameters."""
+    named = all(axis in layer.axes for _, axis, _ in _named_axes(layer))
+    return is_known(layer) and named and all(block.axes.get(axis, UNKNOWN) != UNKNOWN for axis in layer.axes)
 
 
 def _sizes(shape: Shape) -> str:
@@ -328,7 +379,8 @@ def ensures(ham: Ham) -> list[str]:
     factors = [factor for stage in ham.stages for synapse in stage.block.synapses for factor in synapse.factors]
     broken = [f"factor {factor.name} has no axes" for factor in factors if not factor.axes]
     broken += [f"block {stage.block.at} has no entry" for stage in ham.stages if not stage.block.entry]
-    ends = (*ham.encoder, *(end for stage in ham.stages for end in stage.down), *ham.readout)
+    chains = (ham.encoder, *(stage.down for stage in ham.stages), ham.readout)
+    ends = [end for chain in chains for end in end_ops(chain)]
     return broken + [f"operation {end.name} has no source" for end in ends if not end.source]
 
 

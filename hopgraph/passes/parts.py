@@ -20,15 +20,32 @@ def model_input(builder: Builder, ham: Ham) -> Value:
     return builder.input(ham.input.kind, tuple(ham.input.axes), tuple(ham.input.axes.values()), integer=ham.input.kind == "tokens")
 
 
-def end_value(builder: Builder, end: EndOp, part: str, value: Value) -> Value:
-    """An encoder, downsampling or readout operation. A tied head reads the weight of the encoder's embedding."""
+def end_value(builder: Builder, ham: Ham, end: EndOp, part: str, value: Value) -> Value:
+    """An encoder, downsampling or readout operation. A tied one reads weights of the encoder's embedding or of the last block's layer."""
+    if end.kind == "sum":
+        return _end_sum(builder, ham, end, part, value)
     record = ENDS[end.kind]
+    ties = record.ties if end.options.get("tied") else ""
+    owner = f"blocks.{len(ham.blocks) - 1}.{end.options['tied']}" if ties == "layer" else f"{part}.{end.name}"
     specs = record.parameters(end.options, end.source)
-    weights = {name: builder.parameter(f"{part}.{end.name}.{name}", spec) for name, spec in specs.items()}
-    tied = end.options.get("tied")
-    if tied:
-        weights["weight"] = builder.values[f"encoder.{tied}.weight"]
+    weights = {name: builder.parameter(f"{owner}.{name}", spec) for name, spec in specs.items()}
+    if ties == "embedding":
+        weights["weight"] = builder.values[f"encoder.{end.options['tied']}.weight"]
     return record.emit(builder, value, end.options, weights, f"{part}_{end.name}")
+
+
+def _end_sum(builder: Builder, ham: Ham, end: EndOp, part: str, value: Value) -> Value:
+    """The sum of chains of operations, each of which reads the same value."""
+    found: list[Value] = []
+    for index, branch in enumerate(end.branches):
+        result = value
+        for inner in branch:
+            result = end_value(builder, ham, inner, f"{part}.{end.name}.{index}", result)
+        found.append(result)
+    total, *others = found
+    for other in others:
+        total = builder.op("add", total, other, hint=f"{part}_{end.name}")
+    return total
 
 
 def encoder_program(ham: Ham) -> Program:
@@ -36,7 +53,7 @@ def encoder_program(ham: Ham) -> Program:
     builder = Builder()
     value = model_input(builder, ham)
     for end in ham.encoder:
-        value = end_value(builder, end, "encoder", value)
+        value = end_value(builder, ham, end, "encoder", value)
     return builder.program(f"{ham.name}_encoder", [value])
 
 

@@ -12,7 +12,7 @@ from hopgraph.frontend import spec as language
 from hopgraph.frontend import symmetry as symmetries
 from hopgraph.frontend import update as updates
 from hopgraph.frontend.choice import Chosen
-from hopgraph.frontend.choices import Sum
+from hopgraph.frontend.choices import EndSum, Sum
 from hopgraph.frontend.dims import DimError, evaluate, evaluate_real, names_in
 from hopgraph.frontend.names import check_name
 from hopgraph.graph.ham import (
@@ -147,6 +147,7 @@ def run(spec: language.Spec, findings: Findings) -> Ham:
         encoder=_ends(spec.encoder, ("encoder",), resolver),
         stages=_stages(spec, resolver),
         readout=_ends(spec.readout, ("readout",), resolver),
+        fold=spec.fold,
     )
 
 
@@ -173,7 +174,11 @@ def _ends(chosen: tuple[Chosen, ...], at: Path, resolver: Resolver) -> tuple[End
         seen[item.kind] = seen.get(item.kind, 0) + 1
         name = item.kind if seen[item.kind] == 1 else f"{item.kind}_{seen[item.kind]}"
         path: Path = (*at, index, item.kind)
-        found.append(EndOp(item.kind, name, resolver.options(item.options, path), path, {}, {}))
+        if isinstance(item.options, EndSum):
+            branches = tuple(_ends(chain, (*path, number), resolver) for number, chain in enumerate(item.options.chains))
+            found.append(EndOp("sum", name, {}, path, {}, {}, branches))
+        else:
+            found.append(EndOp(item.kind, name, resolver.options(item.options, path), path, {}, {}))
     return tuple(found)
 
 

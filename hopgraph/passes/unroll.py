@@ -49,16 +49,16 @@ def _written(ham: Ham) -> Program:
     builder = Builder()
     value = model_input(builder, ham)
     for end in ham.encoder:
-        value = end_value(builder, end, "encoder", value)
+        value = end_value(builder, ham, end, "encoder", value)
     index = 0
     for number, stage in enumerate(ham.stages):
         for end in stage.down:
-            value = end_value(builder, end, f"down_{number}", value)
+            value = end_value(builder, ham, end, f"down_{number}", value)
         for _ in range(stage.block.depth):
             value = _block(builder, ham, index, value)
             index += 1
     for end in ham.readout:
-        value = end_value(builder, end, "readout", value)
+        value = end_value(builder, ham, end, "readout", value)
     return builder.program(ham.name, [value])
 
 

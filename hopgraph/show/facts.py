@@ -110,10 +110,23 @@ def _end(end: EndOp) -> dict[str, Any]:
     return {
         "operation": end.kind,
         "name": end.name,
-        "options": plain(_given(end.options)),
+        "options": plain(_given(_end_options(end))),
         "input": sizes(end.source),
         "output": sizes(end.target),
     }
+
+
+def _end_options(end: EndOp) -> Mapping[str, Any]:
+    """The options of an operation; of a sum its chains, as text."""
+    if not end.branches:
+        return end.options
+    return {"of": " + ".join(" ".join(map(_inner_text, branch)) or "identity" for branch in end.branches)}
+
+
+def _inner_text(end: EndOp) -> str:
+    """An operation with its options."""
+    options = ", ".join(_options(_end_options(end), ()))
+    return f"{end.kind}{f' ({options})' if options else ''}"
 
 
 def _layer(layer: Layer, block: Block) -> dict[str, Any]:
@@ -257,8 +270,7 @@ def _only(axes: tuple[str, ...], others: tuple[str, ...]) -> list[str]:
 
 def end_text(end: EndOp) -> str:
     """An operation with its options and the sizes of what it reads and gives."""
-    options = ", ".join(_options(end.options, ()))
-    return f"{end.kind}{f' ({options})' if options else ''}: {sizes(end.source)} -> {sizes(end.target)}"
+    return f"{_inner_text(end)}: {sizes(end.source)} -> {sizes(end.target)}"
 
 
 def option_text(layer: Layer, block: Block) -> list[str]:

@@ -8,7 +8,21 @@ from dataclasses import dataclass
 
 from hopgraph.energy.maps.windows import Windows, windows
 from hopgraph.graph.ham import ChainMap
-from hopgraph.show.expression import Equal, Expression, Index, Inside, Number, Quotient, Variable, index, product, summed, total, vanishes
+from hopgraph.show.expression import (
+    Equal,
+    Expression,
+    Index,
+    Inside,
+    Kept,
+    Number,
+    Quotient,
+    Variable,
+    index,
+    product,
+    summed,
+    total,
+    vanishes,
+)
 from hopgraph.show.indices import Array, At, Scope, Weight, place
 
 
@@ -54,6 +68,11 @@ def _channels(step: ChainMap) -> tuple[tuple[str, ...], tuple[str, ...], tuple[s
     return tuple(options.get("per") or ()), tuple(options["map"].values()), tuple(options["map"])
 
 
+def _masked(step: ChainMap, entry: Expression, rows: list[Index], columns: list[Index]) -> Expression:
+    mask = step.options.get("mask")
+    return product(entry, Kept(mask, 0, rows[0], columns[0])) if mask else entry
+
+
 def conv_forward(scope: Scope, step: ChainMap, weight: Weight, read: Array) -> Array:
     """Y[m, i] = sum over c and k of K[m, c, k] x[c, i stride + k dilation - before] + b[m]."""
     per, new, old = _channels(step)
@@ -64,7 +83,9 @@ def conv_forward(scope: Scope, step: ChainMap, weight: Weight, read: Array) -> A
         places = {part.old: part.position(at[part.new], tap) for part, tap in zip(parts, taps, strict=True)}
         inside = {axis: places[axis] if axis in places else index(inputs[axis]) if axis in inputs else at[axis] for axis in step.source}
         apart = [at[axis] for axis in (*per, *new)]
-        kernel = weight("weight", (*apart, *(index(item) for item in inputs.values()), *(index(tap) for tap in taps)))
+        columns = [index(item) for item in inputs.values()]
+        entry = weight("weight", (*apart, *columns, *(index(tap) for tap in taps)))
+        kernel = _masked(step, entry, [at[axis] for axis in new], columns)
         linear = summed([*inputs.values(), *taps], product(kernel, _on_input(scope, read(inside), parts, places)))
         return total(linear, weight("bias", tuple(apart))) if step.options.get("bias") else linear
 
@@ -81,8 +102,9 @@ def conv_adjoint(scope: Scope, step: ChainMap, weight: Weight, read: Array) -> A
         met = [_meeting(scope, part, at[part.old]) for part in parts]
         places = {part.new: item.window for part, item in zip(parts, met, strict=True)}
         inside = {axis: places[axis] if axis in places else index(outputs[axis]) if axis in outputs else at[axis] for axis in step.target}
-        apart = [at[axis] for axis in per] + [index(item) for item in outputs.values()] + [at[axis] for axis in old]
-        kernel = weight("weight", (*apart, *(item.tap for item in met)))
+        rows, columns = [index(item) for item in outputs.values()], [at[axis] for axis in old]
+        entry = weight("weight", (*(at[axis] for axis in per), *rows, *columns, *(item.tap for item in met)))
+        kernel = _masked(step, entry, rows, columns)
         y = read(inside)
         outside = [
             Inside(item.window, scope.sizes[part.new]) for part, item in zip(parts, met, strict=True) if not vanishes(y, item.window)

@@ -73,7 +73,7 @@ def _chain(chain: Chain) -> Iterator[str]:
             yield from (f"dense {field}" for field in ("bias", "per", "mask", "toeplitz", "rank", "spectral") if step.options[field])
             yield "dense of several" if len(step.options["axes"]) > 1 else "dense of one"
         if step.kind == "conv":
-            yield from (f"conv {field}" for field in ("map", "per", "bias") if step.options[field])
+            yield from (f"conv {field}" for field in ("map", "per", "bias", "mask") if step.options[field])
 
 
 def _schedule(block: Block) -> Iterator[str]:

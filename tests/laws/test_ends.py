@@ -12,14 +12,16 @@ import torch
 from torch import Tensor, nn
 
 from hopgraph.energy.records import ParameterSpec, RecordError, Value
+from hopgraph.errors import Source
 from hopgraph.frontend.ends import ENDS
-from hopgraph.lower.model import compiled
+from hopgraph.lower.model import compile_model, compiled
 from hopgraph.lower.parameters import register
+from hopgraph.passes.pipeline import load
 from hopgraph.program.builder import Builder
 from hopgraph.program.program import Program
 
 from .programs import onnx_function, resolved
-from .specs import relative
+from .specs import randomise, relative
 
 Weights = Mapping[str, Tensor]
 
@@ -109,6 +111,15 @@ def convolved(x: Tensor, w: Weights, stride: int, padding: int) -> Tensor:
     return y + across(w["bias"], 1, 4) if "bias" in w else y
 
 
+def depthwise(x: Tensor, w: Weights, stride: int, padding: int) -> Tensor:
+    """The convolution whose kernels are zero but where a channel of x meets its share of the results."""
+    given, (out, _, *kernel) = x.shape[1], w["weight"].shape
+    whole = torch.zeros(out, given, *kernel, dtype=x.dtype)
+    for index in range(out):
+        whole[index, index * given // out] = w["weight"][index, 0]
+    return convolved(x, {**w, "weight": whole}, stride, padding)
+
+
 def normed(dim: int, eps: float) -> Callable[[Tensor, Weights], Tensor]:
     """The batch norm in evaluation."""
 
@@ -157,6 +168,20 @@ CASES = (
         {"c": 4, "r": 4, "w": 2},
         lambda x, w: convolved(x, w, 2, 1),
     ),
+    Case(
+        "conv",
+        {"channels": 9, "kernel": 3, "stride": 2, "padding": 1, "depthwise": True},
+        CHW,
+        {"channels": 9, "height": 3, "width": 4},
+        lambda x, w: depthwise(x, w, 2, 1),
+    ),
+    Case(
+        "conv",
+        {"channels": 3, "kernel": 5, "padding": 2, "depthwise": True, "bias": False, "axes": ["c", "r", "w"]},
+        CHW,
+        {"c": 3, "r": 6, "w": 8},
+        lambda x, w: depthwise(x, w, 1, 2),
+    ),
     Case("batch_norm", {}, CHW, CHW, normed(1, 1e-5)),
     Case("batch_norm", {"eps": 0.1}, NC, NC, normed(2, 0.1)),
     Case("batch_norm", {"per": "n"}, HNC, HNC, normed(2, 1e-5)),
@@ -179,6 +204,8 @@ CASES = (
         NC,
         lambda x, w: x / (x.square().mean(-1, keepdim=True) + 1e-6).sqrt() * w["gain"],
     ),
+    Case("affine", {"gain": ["c"], "bias": ["c"]}, NC, NC, lambda x, w: x * w["gain"] + w["bias"]),
+    Case("affine", {"gain": ["n"]}, HNC, HNC, lambda x, w: x * w["gain"][:, None]),
     Case("gelu", {}, NC, NC, lambda x, w: x * (1 + (x / math.sqrt(2)).erf()) / 2),
     Case("relu", {}, NC, NC, lambda x, w: x * (x > 0)),
     Case("tanh", {}, NC, NC, lambda x, w: (x.exp() - (-x).exp()) / (x.exp() + (-x).exp())),
@@ -193,6 +220,9 @@ CASES = (
     Case("take", {"axis": "n"}, NC, {"c": 4}, lambda x, w: x[:, 0]),
     Case("take", {"axis": "n", "index": -2}, HNC, {"h": 2, "c": 4}, lambda x, w: x[:, :, -2]),
     Case("take", {"axis": "c", "index": 3}, NC, {"n": 5}, lambda x, w: x[:, :, 3]),
+    Case("slice", {"axis": "n", "start": 1}, NC, {"n": 4, "c": 4}, lambda x, w: x[:, 1:]),
+    Case("slice", {"axis": "n", "start": -4, "stop": -1}, HNC, {"h": 2, "n": 3, "c": 4}, lambda x, w: x[:, :, 1:4]),
+    Case("slice", {"axis": "c", "stop": 3}, NC, {"n": 5, "c": 3}, lambda x, w: x[:, :, :3]),
     Case("flatten", {"axes": ["height", "width"], "into": "n"}, CHW, {"channels": 3, "n": 48}, lambda x, w: x.flatten(2)),
     Case("flatten", {"axes": ["h", "n"], "into": "n"}, HNC, {"n": 10, "c": 4}, lambda x, w: x.flatten(1, 2)),
     Case("flatten", {"axes": ["h", "n", "c"], "into": "z"}, HNC, {"z": 40}, lambda x, w: x.flatten(1)),
@@ -242,6 +272,7 @@ REFUSED: tuple[Refused, ...] = (
     ("patch_embed", {"size": 2, "channels": 5}, NC, None, ""),
     ("conv", {"channels": 4, "kernel": 3}, NC, None, ""),
     ("conv", {"channels": 4, "kernel": 7}, CHW, "kernel", ""),
+    ("conv", {"channels": 4, "kernel": 3, "depthwise": True}, CHW, "channels", ""),
     ("batch_norm", {"per": "z"}, NC, "per", "z"),
     ("batch_norm", {"momentum": 2}, NC, "momentum", ""),
     ("batch_norm", {}, {}, None, ""),
@@ -253,6 +284,7 @@ REFUSED: tuple[Refused, ...] = (
     ("layernorm", {"over": ["z"]}, NC, "over", "z"),
     ("layernorm", {"over": ["c"], "gain": ["z"]}, NC, "gain", "z"),
     ("rmsnorm", {"over": ["z"]}, NC, "over", "z"),
+    ("affine", {"gain": ["z"]}, NC, "gain", "z"),
     ("linear", 3, {}, None, ""),
     ("linear", {"out": 3, "axis": "n"}, NC, "axis", ""),
     ("mean", "z", NC, "over", "z"),
@@ -260,6 +292,10 @@ REFUSED: tuple[Refused, ...] = (
     ("take", {"axis": "z"}, NC, "axis", "z"),
     ("take", {"axis": "n", "index": 5}, NC, "index", ""),
     ("take", {"axis": "n", "index": -6}, NC, "index", ""),
+    ("slice", {"axis": "z"}, NC, "axis", "z"),
+    ("slice", {"axis": "n", "start": 6}, NC, "start", ""),
+    ("slice", {"axis": "n", "stop": -6}, NC, "stop", ""),
+    ("slice", {"axis": "n", "start": 3, "stop": -2}, NC, "axis", ""),
     ("flatten", {"axes": ["h", "c"], "into": "z"}, HNC, "axes", ""),
     ("flatten", {"axes": ["n", "h"], "into": "z"}, HNC, "axes", ""),
     ("flatten", {"axes": ["h", "n"], "into": "c"}, HNC, "into", ""),
@@ -325,3 +361,34 @@ def test_drop_path_is_the_identity_in_onnx() -> None:
     case = dropped(0.5, NC)
     x = torch.randn(3, 5, 4)
     assert torch.equal(onnx_function(case.program, case.module)(x), x)
+
+
+SUMS = """
+hopgraph: 1
+name: sums
+input: {image: [3, 4, 6]}
+encoder:
+  - sum:
+      - [{batch_norm: {eps: 0.1}}, {conv: {channels: 3, kernel: 3, padding: 1}}, gelu]
+      - [{sum: [[], [{conv: {channels: 3, kernel: 1}}, {conv: {channels: 3, kernel: 1, bias: false}}]]}]
+      - []
+block:
+  axes: {channels: 3, height: 4, width: 6}
+  layers: {x: {axes: [channels, height, width], lagrangian: identity}}
+  synapses: {field: {factors: {x: x}, bias: [channels]}}
+"""
+
+
+def test_a_sum_adds_its_chains_each_with_weights_of_its_own() -> None:
+    model = compile_model(load(Source("sums.yaml", SUMS)), dtype=torch.float64).eval()
+    randomise(model, 0)
+
+    def weights(owner: str) -> Weights:
+        state = model.state_dict()
+        return {name.removeprefix(f"{owner}."): tensor for name, tensor in state.items() if name.startswith(f"{owner}.")}
+
+    x = torch.randn(2, 3, 4, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    first, second = "encoder.sum.0", "encoder.sum.1.sum.1"
+    wanted = convolved(normed(1, 0.1)(x, weights(f"{first}.batch_norm")), weights(f"{first}.conv"), 1, 1)
+    inner = convolved(convolved(x, weights(f"{second}.conv"), 1, 0), weights(f"{second}.conv_2"), 1, 0)
+    assert relative(model.encode(x).detach(), nn.functional.gelu(wanted) + (x + inner) + x) < 1e-12

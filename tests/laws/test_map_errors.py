@@ -30,6 +30,13 @@ SIZES = {"n": 6, "c": 4, "r": 8, "w": 8, "k": 6, "m": 5, "r2": 4, "w2": 4, "h": 
         ("conv", {"over": "r", "kernel": 3, "map": {"r": "m"}}, "axis `r` is in both `map` and `over`", "map"),
         ("conv", {"over": "r", "kernel": 3, "per": "r"}, "axis `r` is in both `per` and `over`", "per"),
         ("conv", {"over": "r", "kernel": 3, "map": {"c": "m"}, "per": "c"}, "axis `c` is in both `per` and `map`", "per"),
+        ("conv", {"over": "r", "kernel": 3, "per": "c", "mask": "causal"}, "`mask` needs a `map` of one axis to one axis", "mask"),
+        (
+            "conv",
+            {"over": "r", "kernel": 3, "map": {"c": "m"}, "mask": "causal"},
+            "`mask` needs two axes of one size; `c` has 4 and `m` has 5",
+            "mask",
+        ),
         ("conv", {"over": ["r", "w"], "kernel": [3, 3, 3]}, "`kernel` has 3 values for the 2 axes of `over`", "kernel"),
         (
             "conv",

@@ -178,6 +178,8 @@ def conv_case(rng: Random) -> MapCase:
         new = rng.choice([old, "m"])
         given["map"] = {old: new}
         shape = (sizes[new], sizes[old])
+        if new == old and rng.random() < 0.6:
+            given["mask"] = rng.choice(["causal", "strict", "off_diagonal"])
     if others and rng.random() < 0.6:
         given["per"] = others if len(others) > 1 else others[0]
         apart = tuple(sizes[axis] for axis in others)
@@ -383,6 +385,9 @@ def test_a_causal_map_reads_nothing_later(kind: str, rng: Random) -> None:
         ("conv", {"over": ["n", "c"], "kernel": 3, "padding": ["causal", "same"]}, ("n",)),
         ("conv", {"over": "n", "kernel": 3}, ()),
         ("conv", {"over": "n", "kernel": 1}, ()),
+        ("conv", {"over": "c", "kernel": 3, "map": {"n": "k"}, "mask": "causal"}, ("n",)),
+        ("conv", {"over": "c", "kernel": 3, "map": {"n": "n"}, "mask": "strict", "padding": "causal"}, ("c", "n")),
+        ("conv", {"over": "c", "kernel": 3, "map": {"n": "n"}, "mask": "off_diagonal"}, ()),
         ("pool", {"over": "n", "kernel": 2, "padding": "causal"}, ("n",)),
         ("scale", 2, ()),
         ("mask", {"causal": ["n", "c"]}, ()),

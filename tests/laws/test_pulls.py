@@ -33,7 +33,7 @@ def mapped(seed: int) -> str:
     while True:
         text = random_spec(seed, replace(MAPPED, slow_layers=1, steps="any"))
         spec = check(text)
-        if features(spec) & {"dense mask", "dense toeplitz", "dense per", "dense rank"}:
+        if features(spec) & {"dense mask", "conv mask", "dense toeplitz", "dense per", "dense rank"}:
             seed += 10_000
             continue
         block = spec.ham.block

@@ -18,7 +18,7 @@ WANTED = {
     *(f"{speed} {kind}" for speed in ("slow", "fast") for kind in ALL),
     *(f"map {kind}" for kind in (*MAPS, "sum")),
     *(f"dense {field}" for field in ("bias", "per", "mask", "toeplitz", "rank", "spectral", "of one", "of several")),
-    *(f"conv {field}" for field in ("map", "per", "bias")),
+    *(f"conv {field}" for field in ("map", "per", "bias", "mask")),
     *(f"chain of {length}" for length in range(4)),
     *(f"input {kind}" for kind in ("image", "tensor", "tokens")),
     *(f"penalty {kind}" for kind in ("constant", "linear", "cosine", "geometric", "learned")),

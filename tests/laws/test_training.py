@@ -5,6 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from hopgraph.errors import Source
+from hopgraph.lower.model import compile_model
+from hopgraph.passes.pipeline import load
+
 from .counterexamples import BASE
 from .specs import build, images, relative, states
 
@@ -80,3 +84,26 @@ def test_evaluation_draws_nothing() -> None:
     assert torch.equal(model(x), model(x))
     model.train()
     assert not torch.equal(model(x), model(x))
+
+
+@pytest.mark.parametrize("sizes", [(1, 2), (2, 1), (1, 1), (2, 3)])
+@pytest.mark.parametrize("training", [False, True])
+def test_batch_norm_of_one_row_or_column_has_its_gradient(sizes: tuple[int, int], training: bool) -> None:
+    """torch's own is wrong there where the gradient that comes in has its channels last, as one through a dense map has."""
+    text = f"""
+hopgraph: 1
+name: narrow
+input: {{tensor: {{c: 3, r: {sizes[0]}, w: {sizes[1]}}}}}
+block:
+  axes: {{c: 3, r: {sizes[0]}, w: {sizes[1]}, m: 4}}
+  layers:
+    x: {{axes: [c, r, w], lagrangian: identity}}
+    h: {{axes: [m, r, w], lagrangian: tanh, fast: true}}
+  synapses:
+    memory:
+      factors: {{h: h, x: {{layer: x, through: [{{batch_norm: {{per: c}}}}, {{dense: {{c: m}}}}]}}}}
+      symmetry: {{x: {{own: {{return: [{{dense: {{m: c}}}}]}}}}}}
+"""
+    model = compile_model(load(Source("narrow.yaml", text)), dtype=torch.float64).train(training)
+    state = torch.randn(3, 3, *sizes, dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    torch.autograd.gradcheck(model, (state,))

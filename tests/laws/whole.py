@@ -37,5 +37,5 @@ def through_ends(model: Model, ends: tuple[EndOp, ...], part: str, value: Tensor
     builder = Builder()
     given = builder.input("state", tuple(ends[0].source), tuple(ends[0].source.values()))
     for end in ends:
-        given = end_value(builder, end, part, given)
+        given = end_value(builder, model.ham, end, part, given)
     return compiled(builder.program("ends", [given]), "ends")(model, value)

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator, Field, StrictBool, WithJsonSchema
 
-from hopgraph.energy.maps.axes import as_given, replaced, require_apart, require_axes, shape_of
+from hopgraph.energy.maps.axes import as_given, replaced, require_apart, require_axes, require_equal, shape_of
+from hopgraph.energy.maps.patterns import CAUSAL, Word, kept
 from hopgraph.energy.maps.record import LinearMap, Signature
 from hopgraph.energy.maps.windows import PerAxis, Windowed, causal_axes, check_windows, into_order, over_last, taps, windows
 from hopgraph.energy.options import TEXT, AxisList, AxisName, JsonSchema, as_mapping, wrong
-from hopgraph.energy.records import ZEROS, Axes, Emitter, Options, ParameterSpec, Sizes, Value, Weights, xavier
+from hopgraph.energy.records import ZEROS, Axes, Emitter, Options, ParameterSpec, RecordError, Sizes, Value, Weights, xavier
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,13 +33,15 @@ class Convolution(Windowed):
     """Y[m, i] = sum over c and k of W[m, c, k] x[c, i stride + k dilation - before].
 
     `map: {c: m}` maps axis c to axis m (or onto itself); `per: c` has a kernel for each index of c (depthwise); with both, a
-    matrix for each index of `per` (grouped); with neither, one kernel that all other axes share.
+    matrix for each index of `per` (grouped); with neither, one kernel that all other axes share. `mask` keeps a part of the
+    matrix at every place of the kernel, W * M: `causal`, `strict` or `off_diagonal`.
     """
 
     dilation: PerAxis = Field(default=1, validate_default=True)
     map: Annotated[dict[AxisName, AxisName], BeforeValidator(_one_axis), WithJsonSchema(_ONE_AXIS)] = Field(default_factory=dict)
     per: AxisList | tuple[()] = ()
     bias: StrictBool = False
+    mask: Word | None = None
 
 
 def _channels(options: Options) -> tuple[Axes, Axes]:
@@ -47,15 +50,19 @@ def _channels(options: Options) -> tuple[Axes, Axes]:
 
 
 def _target(options: Options, source: Axes, sizes: Sizes) -> Axes:
-    old, _ = _channels(options)
+    old, new = _channels(options)
     per = tuple(options["per"])
     require_axes(old, source, "map")
     require_axes(per, source, "per")
     found = check_windows(options, source, sizes)
     require_apart(old, found.over, "map", "over")
     require_apart(per, (*found.over, *old), "per", "over" if set(per) & set(found.over) else "map")
-    new = {axis: (result,) for axis, result in (*options["over"].items(), *options["map"].items())}
-    return replaced(source, new, "over")
+    if options["mask"] and not old:
+        raise RecordError("`mask` needs a `map` of one axis to one axis", "mask")
+    if options["mask"]:
+        require_equal(old[0], new[0], sizes, "mask", "`mask`")
+    renamed = {axis: (result,) for axis, result in (*options["over"].items(), *options["map"].items())}
+    return replaced(source, renamed, "over")
 
 
 def _labels(options: Options) -> Axes:
@@ -77,10 +84,19 @@ def _parameters(options: Options, signature: Signature) -> dict[str, ParameterSp
     return found
 
 
+def _kernel(emit: Emitter, options: Options, weights: Weights) -> Value:
+    """The weight, masked."""
+    weight = weights["weight"]
+    if not options["mask"]:
+        return weight
+    rows, columns = weight.axes[len(options["per"]) :][:2]
+    return emit.once("mask", weight, rows=rows, columns=columns, pattern=options["mask"], width=0, hint=f"{weight.name}_masked")
+
+
 def _forward(emit: Emitter, x: Value, signature: Signature, options: Options, weights: Weights, hint: str) -> Value:
     found = windows(options)
     old, new = _channels(options)
-    inputs = [x, weights["weight"], *([weights["bias"]] if "bias" in weights else [])]
+    inputs = [x, _kernel(emit, options, weights), *([weights["bias"]] if "bias" in weights else [])]
     channels = {"per": tuple(options["per"]), "old": old, "new": new}
     return emit.op("conv", *inputs, over=found.over, into=found.into, **channels, **found.attributes(), hint=hint)
 
@@ -90,7 +106,8 @@ def _adjoint(emit: Emitter, y: Value, signature: Signature, options: Options, we
     found = windows(options)
     old, new = _channels(options)
     channels = {"per": tuple(options["per"]), "old": new, "new": old, "sizes": shape_of((*found.over, *old), signature.sizes)}
-    return emit.op("conv_transpose", y, weights["weight"], over=found.into, into=found.over, **channels, **found.attributes(), hint=hint)
+    kernel = _kernel(emit, options, weights)
+    return emit.op("conv_transpose", y, kernel, over=found.into, into=found.over, **channels, **found.attributes(), hint=hint)
 
 
 def _reference(x: Tensor, signature: Signature, options: Options, weights: Mapping[str, Tensor]) -> Tensor:
@@ -103,12 +120,21 @@ def _reference(x: Tensor, signature: Signature, options: Options, weights: Mappi
     apart, across = "hij"[: len(per)], "pqr"[: len(found.over)]
     channels = f"{apart}{'m' if new else ''}{'c' if old else ''}"
     equation = f"...{apart}{'c' if old else ''}{across},{channels}->...{apart}{'m' if new else ''}{across}"
+    weight = weights["weight"]
+    if options["mask"]:
+        size = weight.shape[len(per)]
+        weight = weight * kept(options["mask"], None, size, size).to(weight.device)[(..., *[None] * len(found.over))]
     y: Any = 0
     for places, part in taps(moved, found, signature):
-        y = y + torch.einsum(equation, part, weights["weight"][(..., *places)])
+        y = y + torch.einsum(equation, part, weight[(..., *places)])
     if "bias" in weights:
         y = y + weights["bias"].reshape(*weights["bias"].shape, *[1] * len(found.over))
     return into_order(y, (*rest, *per, *new, *found.into), signature.target)
 
 
-CONV = LinearMap("conv", Convolution, as_given, _target, _parameters, _forward, _adjoint, _reference, causal_axes)
+def _causal(options: Options) -> Axes:
+    old, _ = _channels(options)
+    return (*causal_axes(options), *(old if options["mask"] in CAUSAL else ()))
+
+
+CONV = LinearMap("conv", Convolution, as_given, _target, _parameters, _forward, _adjoint, _reference, _causal)

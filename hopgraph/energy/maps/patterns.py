@@ -9,7 +9,9 @@ from hopgraph.energy.options import JsonSchema, as_mapping, either, mapping_of, 
 if TYPE_CHECKING:
     from torch import Tensor
 
-Pattern = Literal["causal", "strict", "off_diagonal", "band"]
+Word = Literal["causal", "strict", "off_diagonal"]
+"""The patterns that a word says."""
+Pattern = Word | Literal["band"]
 PATTERNS: tuple[Pattern, ...] = ("causal", "strict", "off_diagonal", "band")
 CAUSAL: tuple[Pattern, ...] = ("causal", "strict")
 """The patterns of which row i keeps no column after i."""

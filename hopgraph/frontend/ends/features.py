@@ -1,10 +1,11 @@
-"""Operations on features: norms and activations, which are the Lagrangians' own, and the linear head."""
+"""Operations on features: norms, affine maps and activations, which are the Lagrangians' own, and the linear head."""
 
 from __future__ import annotations
 
 from pydantic import StrictBool, StrictStr
 
 from hopgraph.energy.lagrangians import LAGRANGIANS
+from hopgraph.energy.lagrangians.norms import Norm, Unshifted
 from hopgraph.energy.options import AxisName, DimField, JsonSchema, OptionModel, either
 from hopgraph.energy.records import ZEROS, Emitter, Options, ParameterSpec, RecordError, Value, Weights
 from hopgraph.frontend.ends.record import End, Shape, require, short_for, unchanged
@@ -12,6 +13,18 @@ from hopgraph.frontend.ends.record import End, Shape, require, short_for, unchan
 
 class NoOptions(OptionModel):
     """An operation without settings."""
+
+
+class LayerNorm(Norm):
+    """As the Lagrangian. `tied` names a layer of the last block whose gain and bias the norm reads in place of its own."""
+
+    tied: StrictStr | None = None
+
+
+class RmsNorm(Unshifted):
+    """As the Lagrangian. `tied` names a layer of the last block whose gain the norm reads in place of its own."""
+
+    tied: StrictStr | None = None
 
 
 class Linear(OptionModel):
@@ -31,8 +44,8 @@ class Linear(OptionModel):
         return either({"type": ["integer", "string"]}, mapping)
 
 
-def _norm(kind: str) -> End:
-    """A norm over axes, as the Lagrangian of that name has it."""
+def _norm(kind: str, options: type[OptionModel] | None = None) -> End:
+    """A norm over axes, or the affine map that stands in for one, as the Lagrangian of that name has it."""
     record = LAGRANGIANS[kind]
 
     def shape_of(options: Options, shape: Shape) -> Shape:
@@ -47,7 +60,7 @@ def _norm(kind: str) -> End:
     def emit_norm(emit: Emitter, x: Value, options: Options, weights: Weights, hint: str) -> Value:
         return record.activation(emit, x, options, weights, hint)
 
-    return End(kind, record.options, shape_of, emit_norm, parameters)
+    return End(kind, options or record.options, shape_of, emit_norm, parameters, ties="layer" if options else "")
 
 
 def _activation(kind: str) -> End:
@@ -82,8 +95,9 @@ def _linear_emit(emit: Emitter, x: Value, options: Options, weights: Weights, hi
 
 
 ROWS = (
-    _norm("layernorm"),
-    _norm("rmsnorm"),
+    _norm("layernorm", LayerNorm),
+    _norm("rmsnorm", RmsNorm),
+    _norm("affine"),
     *map(_activation, ("gelu", "relu", "tanh")),
-    End("linear", Linear, _linear_shape, _linear_emit, _linear_parameters, short_for("out")),
+    End("linear", Linear, _linear_shape, _linear_emit, _linear_parameters, short_for("out"), ties="embedding"),
 )

@@ -41,13 +41,17 @@ class PatchEmbed(OptionModel):
 
 
 class Convolution(OptionModel):
-    """A convolution to `channels` by square kernels of `kernel` pixels; `axes` renames channels, rows and columns."""
+    """A convolution to `channels` by square kernels of `kernel` pixels; `axes` renames channels, rows and columns.
+
+    With `depthwise` each channel that is read has kernels of its own, and gives an equal share of `channels`.
+    """
 
     channels: DimField
     kernel: DimField
     stride: DimField | None = None
     padding: Annotated[StrictInt, BeforeValidator(_count), WithJsonSchema({"type": "integer", "minimum": 0})] = 0
     bias: StrictBool = True
+    depthwise: StrictBool = False
     axes: (
         Annotated[tuple[AxisName, AxisName, AxisName], _distinct(3, "three axes: channels, rows and columns"), WithJsonSchema(_TRIPLE)]
         | None
@@ -105,7 +109,9 @@ def _conv_axes(options: Options, axes: Axes) -> Axes:
 def _conv_shape(options: Options, shape: Shape) -> Shape:
     if len(shape) != 3:
         raise RecordError("a convolution reads an image, which has three axes: channels, rows and columns")
-    _, *pixels = shape.items()
+    (_, inputs), *pixels = shape.items()
+    if options["depthwise"] and options["channels"] % inputs:
+        raise RecordError(f"a depthwise convolution of {inputs} channels gives a multiple of them, not {options['channels']}", "channels")
     stride, kernel, padding = options["stride"] or 1, options["kernel"], options["padding"]
     sizes = [(size + 2 * padding - kernel) // stride + 1 for _, size in pixels]
     for (axis, size), result in zip(pixels, sizes, strict=True):
@@ -115,7 +121,7 @@ def _conv_shape(options: Options, shape: Shape) -> Shape:
 
 
 def _conv_parameters(options: Options, shape: Shape) -> dict[str, ParameterSpec]:
-    inputs = next(iter(shape.values()))
+    inputs = 1 if options["depthwise"] else next(iter(shape.values()))
     return _kernel(options["channels"], inputs, options["kernel"], bias=options["bias"])
 
 

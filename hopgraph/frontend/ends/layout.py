@@ -1,4 +1,4 @@
-"""Operations that drop, pick, merge and order axes."""
+"""Operations that drop, pick, cut, merge and order axes."""
 
 from __future__ import annotations
 
@@ -17,6 +17,14 @@ class Take(OptionModel):
 
     axis: AxisName
     index: StrictInt = 0
+
+
+class Slice(OptionModel):
+    """The positions from `start` up to `stop`, itself left out, along `axis`; counted from the end where they are negative."""
+
+    axis: AxisName
+    start: StrictInt = 0
+    stop: StrictInt | None = None
 
 
 class Flatten(OptionModel):
@@ -60,6 +68,26 @@ def _take_emit(emit: Emitter, x: Value, options: Options, weights: Weights, hint
     return emit.op("take", x, axis=options["axis"], index=options["index"], hint=hint)
 
 
+def _slice_shape(options: Options, shape: Shape) -> Shape:
+    (axis,) = require(options, shape, "axis")
+    size, kept = shape[axis], _kept(options, shape[axis])
+    for field in ("start", "stop"):
+        if options[field] is not None and not -size <= options[field] <= size:
+            raise RecordError(f"axis `{axis}` has {size} positions, and so no `{field}` of {options[field]}", field)
+    if not kept:
+        raise RecordError(f"nothing is left of axis `{axis}`, which has {size} positions", "axis")
+    return {**shape, axis: len(kept)}
+
+
+def _kept(options: Options, size: int) -> range:
+    return range(size)[options["start"] : options["stop"]]
+
+
+def _slice_emit(emit: Emitter, x: Value, options: Options, weights: Weights, hint: str) -> Value:
+    kept = _kept(options, x.size(options["axis"]))
+    return emit.op("slice", x, axis=options["axis"], start=kept.start, stop=kept.stop, hint=hint)
+
+
 def _flatten_shape(options: Options, shape: Shape) -> Shape:
     axes, names = require(options, shape, "axes"), tuple(shape)
     first = names.index(axes[0])
@@ -94,6 +122,7 @@ ROWS = (
     End("mean", Over, _without, _reduced("mean"), shorthand=short_for("over")),
     End("max", Over, _without, _reduced("max"), shorthand=short_for("over")),
     End("take", Take, _take_shape, _take_emit),
+    End("slice", Slice, _slice_shape, _slice_emit),
     End("flatten", Flatten, _flatten_shape, _flatten_emit),
     End("order", Order, _order_shape, _order_emit, shorthand=short_for("axes")),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from hopgraph.energy.options import AXES, AxisList, JsonSchema, OptionModel, as_mapping, either
 from hopgraph.energy.records import Axes, Emitter, Options, ParameterSpec, RecordError, Value, Weights
@@ -28,7 +28,8 @@ class End:
     """One kind of encoder or readout operation.
 
     `shape(options, shape)` is the rule for the axes and sizes of the result and raises RecordError where the options do not fit.
-    `parameters(options, shape)` are the tensors that the operation reads, by name, and `emit` writes the program.
+    `parameters(options, shape)` are the tensors that the operation reads, by name, and `emit` writes the program. `ties` is what
+    its option `tied` names: an embedding of the encoder or a layer of the last block.
     """
 
     name: str
@@ -37,6 +38,7 @@ class End:
     emit: Callable[[Emitter, Value, Options, Weights, str], Value]
     parameters: Callable[[Options, Shape], dict[str, ParameterSpec]] = no_parameters
     shorthand: Callable[[Any], Any] = as_is
+    ties: Literal["", "embedding", "layer"] = ""
 
 
 class Over(OptionModel):

@@ -1,4 +1,4 @@
-"""Operations that name, order, merge, lengthen and drop axes."""
+"""Operations that name, order, merge, lengthen, cut and drop axes."""
 
 from __future__ import annotations
 
@@ -84,6 +84,21 @@ def _take_onnx(o: Any, site: Site, x: Any) -> Any:
     return o("Squeeze", o("Gather", x, o.integers((site.attributes["index"],)), axis=dim), o.integers((dim,)))
 
 
+def _slice_shape(inputs: Sequence[Value], attributes: Attributes) -> Typed:
+    x = inputs[0]
+    size = attributes["stop"] - attributes["start"]
+    return x.axes, tuple(size if axis == attributes["axis"] else x.size(axis) for axis in x.axes)
+
+
+def _slice_torch(t: Any, site: Site, x: Any) -> Any:
+    return x.narrow(site.dim(site.attributes["axis"]), site.attributes["start"], site.output.size(site.attributes["axis"]))
+
+
+def _slice_onnx(o: Any, site: Site, x: Any) -> Any:
+    limits = (o.integers((site.attributes[field],)) for field in ("start", "stop"))
+    return o("Slice", x, *limits, o.integers((site.dim(site.attributes["axis"]),)))
+
+
 def _prepend_shape(inputs: Sequence[Value], attributes: Attributes) -> Typed:
     x, token = inputs
     assert x.axes == token.axes, f"{token} does not go in front of {x}"
@@ -110,5 +125,6 @@ ROWS = (
     Operation("mean", _reduced_shape, _mean_torch, _mean_onnx),
     Operation("max", _reduced_shape, _max_torch, _max_onnx),
     Operation("take", _take_shape, _take_torch, _take_onnx),
+    Operation("slice", _slice_shape, _slice_torch, _slice_onnx),
     Operation("prepend", _prepend_shape, _prepend_torch, _prepend_onnx),
 )

@@ -122,8 +122,13 @@ def _batch_norm_torch(t: Any, site: Site, x: Any, weight: Any, bias: Any, mean: 
     order = _order(site)
     turned = order[1] != 1
     x = x.permute(*order) if turned else x
+    pixels = [site.inputs[0].shape[dim - 1] for dim in order[2:]]
+    # torch (2.13, CPU) gives wrong gradients for images of one row or one column whose gradients have their channels last.
+    narrow = len(pixels) == 2 and 1 in pixels
+    x = x.flatten(2) if narrow else x
     given = {"training": training, "momentum": site.attributes["momentum"], "eps": site.attributes["eps"]}
     y = t.nn.functional.batch_norm(x, mean, var, weight, bias, **given)
+    y = y.unflatten(2, pixels) if narrow else y
     return y.permute(*order) if turned else y
 
 

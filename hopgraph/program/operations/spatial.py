@@ -103,6 +103,7 @@ def _befores(pads: Sequence[tuple[int, int]]) -> Numbers:
 
 
 # --- convolution: x, weight [*per, new, old, *kernel], and a bias [*per, new] ---
+# A weight with fewer inputs than x has along `old` reads them in as many groups: 2 of 8 are four groups, each with its own outputs.
 
 
 def _conv_shape(inputs: Sequence[Value], attributes: Attributes) -> Typed:
@@ -123,6 +124,12 @@ def _kernel_shape(site: Site) -> tuple[Numbers, int]:
     return (groups * outputs, inputs, *site.attributes["kernel"]), groups
 
 
+def _groups_of_inputs(site: Site) -> int:
+    """How many groups the axis `old` of the input falls into."""
+    old, kernel = site.attributes["old"], site.attributes["kernel"]
+    return site.inputs[0].size(old[0]) // site.inputs[1].shape[-1 - len(kernel)] if old else 1
+
+
 def _grouped(site: Site) -> View:
     per = tuple(site.attributes["per"])
     return view(site, (*per, *site.attributes["old"]), (*per, *site.attributes["new"]))
@@ -130,6 +137,7 @@ def _grouped(site: Site) -> View:
 
 def _conv_torch(t: Any, site: Site, x: Any, weight: Any, *bias: Any) -> Any:
     shape, groups = _kernel_shape(site)
+    groups *= _groups_of_inputs(site)
     seen, pads = _grouped(site), site.attributes["pads"]
     x = seen.enter(x)
     x = x if _even(pads) else t.nn.functional.pad(x, _flat(pads))
@@ -142,6 +150,7 @@ def _conv_torch(t: Any, site: Site, x: Any, weight: Any, *bias: Any) -> Any:
 
 def _conv_onnx(o: Any, site: Site, x: Any, weight: Any, *bias: Any) -> Any:
     shape, groups = _kernel_shape(site)
+    groups *= _groups_of_inputs(site)
     seen = _grouped(site)
     weight = weight if shape == site.inputs[1].shape else o("Reshape", weight, o.integers(shape))
     bias = tuple(value if len(site.inputs[2].shape) == 1 else o("Reshape", value, o.integers((shape[0],))) for value in bias)

@@ -87,8 +87,10 @@ def conv(canvas: Canvas, axes: Axes) -> Drawn:
         if which == "per":
             options["per"] = axis
         else:
-            new = axis if which == "square" else canvas.axis()
+            new = axis if which == "square" else canvas.axis(rng.choice([None, canvas.sizes[axis]]))
             options["map"] = {axis: new}
+            if canvas.sizes[new] == canvas.sizes[axis] and rng.random() < 0.5:
+                options["mask"] = "off_diagonal"
             ends = [new if end == axis else end for end in ends]
     return {"conv": {**options, **_bias(canvas)}}, ends
 
