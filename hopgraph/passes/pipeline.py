@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from hopgraph.frontend.load import LoadedSpec, read_spec
 from hopgraph.frontend.repair import independent
 from hopgraph.graph.certificate import Certificate, certify, weakest
 from hopgraph.graph.ham import Ham
-from hopgraph.passes import apply_symmetry, check_causality, infer_axes, order_fast, resolve_dims, schedule_groups, unroll
+from hopgraph.passes import apply_symmetry, check_causality, fold, infer_axes, order_fast, resolve_dims, schedule_groups, unroll
 from hopgraph.passes.base import Pass
 from hopgraph.passes.iso_params import Iso, match_parameters
 from hopgraph.program.program import Program
@@ -26,6 +26,7 @@ PASSES: tuple[Pass[Any, Any], ...] = (
     check_causality.PASS,
     order_fast.PASS,
     schedule_groups.PASS,
+    fold.PASS,
     unroll.PASS,
 )
 """Spec -> graph (the first), graph -> graph, graph -> program (the last)."""
@@ -93,7 +94,7 @@ def _read(
 
 def _scheduled(loaded: LoadedSpec | None, findings: Findings) -> tuple[Ham, int]:
     """The graph that is ready to be unrolled, and how many parameters it has. Raises HopgraphError with all findings."""
-    ham: Ham = run_passes(loaded, findings, PASSES[:-1])[schedule_groups.PASS.name]
+    ham: Ham = run_passes(loaded, findings, PASSES[:-1])[fold.PASS.name]
     assert loaded is not None
     count = unroll.parameter_count(ham, findings)
     findings.found = [diagnostic.located(loaded) for diagnostic in findings.found]
@@ -102,8 +103,12 @@ def _scheduled(loaded: LoadedSpec | None, findings: Findings) -> tuple[Ham, int]
 
 
 def _matched(loaded: LoadedSpec, findings: Findings) -> tuple[LoadedSpec, Iso]:
-    """The spec with its dims scaled to the parameters of another. Raises HopgraphError where they cannot be."""
-    found = match_parameters(loaded, lambda given: _scheduled(given, Findings()), findings)
+    """The spec with its dims scaled to the parameters of another, neither folded: folding keeps the dims. Raises HopgraphError."""
+
+    def measure(given: LoadedSpec) -> tuple[Ham, int]:
+        return _scheduled(replace(given, spec=given.spec.model_copy(update={"fold": False})), Findings())
+
+    found = match_parameters(loaded, measure, findings)
     findings.found = [diagnostic.located(loaded) for diagnostic in findings.found]
     findings.raise_if_any()
     assert found is not None
