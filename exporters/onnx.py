@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import onnx
 import onnx_ir as ir
+from numpy.typing import NDArray
 from torch import Tensor
 
 from hopgraph.energy.records import Value
@@ -115,8 +116,8 @@ def _open(file: Path, spec: CheckedSpec, threads: int | None) -> Predict:
     session = ort.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
     (given,) = session.get_inputs()
 
-    def predict(images: Array) -> Array:
-        return session.run(None, {given.name: images})[0]
+    def predict(inputs: NDArray[Any]) -> Array:
+        return session.run(None, {given.name: inputs})[0]
 
     return predict
 

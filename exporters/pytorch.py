@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType]
 
 from hopgraph.export.exporter import Array, Exporter, Predict, Request, Runtime
@@ -15,7 +16,7 @@ from hopgraph.train.run import load_weights
 
 
 def build(request: Request, folder: Path) -> dict[str, Any]:
-    """Write the weights under their stored names."""
+    """Write the weights and buffers under their stored names."""
     save_file({name: tensor.contiguous() for name, tensor in request.weights.items()}, folder / EXPORTER.file)
     return {"dtype": "float32"}
 
@@ -30,9 +31,9 @@ def _open(file: Path, spec: CheckedSpec, threads: int | None) -> Predict:
     model = compile_model(spec).eval()
     load_weights(model, file, file.parent)
 
-    def predict(images: Array) -> Array:
+    def predict(inputs: NDArray[Any]) -> Array:
         with torch.inference_mode():
-            return model(torch.from_numpy(images)).numpy()
+            return model(torch.from_numpy(inputs)).numpy()
 
     return predict
 

@@ -12,6 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
 from exporters.onnx import model_bytes
 from hopgraph.errors import Diagnostic, HopgraphError
 from hopgraph.export.exporter import Array, Exporter, Predict, Request, Runtime
@@ -96,8 +98,8 @@ def _config(trt: Any, builder: Any, request: Request) -> Any:
     if tf32 is not None:
         config.clear_flag(tf32)
     profile = builder.create_optimization_profile()
-    shape = request.spec.ham.input.shape
-    profile.set_shape("image", *((batch, *shape) for batch in BATCHES))
+    (given,) = request.spec.program.inputs
+    profile.set_shape(given.name, *((batch, *given.shape) for batch in BATCHES))
     config.add_optimization_profile(profile)
     if hasattr(config, "num_compute_capabilities") and not has_gpu():
         config.num_compute_capabilities = len(CAPABILITIES)
@@ -129,11 +131,10 @@ def _open(file: Path, spec: CheckedSpec, threads: int | None) -> Predict:
         message = f"`{file.name}` was built for another version of {package} or another GPU"
         raise HopgraphError(Diagnostic("bundle-damaged", message, helps=("export it again on this machine",)))
     context = engine.create_execution_context()
-    names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
-    given, wanted = names
+    given, wanted = (engine.get_tensor_name(index) for index in range(engine.num_io_tensors))
 
-    def predict(images: Array) -> Array:
-        source = torch.from_numpy(images).cuda()
+    def predict(inputs: NDArray[Any]) -> Array:
+        source = torch.from_numpy(inputs).cuda()
         context.set_input_shape(given, tuple(source.shape))
         target = torch.empty(tuple(context.get_tensor_shape(wanted)), device="cuda")
         context.set_tensor_address(given, source.data_ptr())

@@ -15,16 +15,17 @@ import torch
 from hopgraph.bench.energy import trace
 from hopgraph.bench.measure import Measured, Timing, candidates, measure
 from hopgraph.bench.report import render
-from hopgraph.bench.results import ENERGY_IMAGES, Comparison, Reason, Row
+from hopgraph.bench.results import ENERGY_INPUTS, Comparison, Reason, Row
 from hopgraph.errors import At, Diagnostic, HopgraphError
 from hopgraph.export.bundle import Bundle, export
 from hopgraph.files import new_folder, require_free
 from hopgraph.graph.certificate import Certificate
 from hopgraph.lower.model import Model
 from hopgraph.passes.pipeline import CheckedSpec
-from hopgraph.train.data import Data, check_fit
-from hopgraph.train.loop import Settings, train
-from hopgraph.train.run import Epoch, Record, read_run
+from hopgraph.train.data import Data, Examples
+from hopgraph.train.loop import Settings, draw_test, train
+from hopgraph.train.run import Epoch, Record, read_run, told
+from hopgraph.train.tasks import Task, choose_task
 from hopgraph.version import __version__
 
 
@@ -49,8 +50,7 @@ def compare(plan: Plan, data: Data, out: Path, *, force: bool = False, progress:
     The folder is written whole or not at all. Raises HopgraphError.
     """
     require_free(out, force)
-    for spec in plan.specs.values():
-        check_fit(spec, data)
+    task = _one_task(plan, data)
     tell = progress or _silent
     begun = time.perf_counter()
     with new_folder(out, force) as folder:
@@ -62,16 +62,29 @@ def compare(plan: Plan, data: Data, out: Path, *, force: bool = False, progress:
         exported = time.perf_counter()
         tell("measuring", 0, 1)
         measured = measure(candidates(list(bundles.values()), None))
-        rows = tuple(_row(name, records[name], run.model, bundles[name], measured, data) for name, run in firsts.items())
+        rows = tuple(
+            _row(name, records[name], run.model, bundles[name], measured, draw_test(task, run.spec, data)) for name, run in firsts.items()
+        )
         seconds = {"training": trained - begun, "export": exported - trained, "measuring": time.perf_counter() - exported}
         first = next(iter(plan.specs.values()))
         comparison = Comparison(
-            first.name, first.loaded.spec.cite, data.name, rows, plan.settings, plan.seeds, plan.command, _machine(), seconds
+            first.name, first.loaded.spec.cite, task.name, data.name, rows, plan.settings, plan.seeds, plan.command, _machine(), seconds
         )
         (folder / "results.json").write_text(json.dumps(asdict(comparison), indent=1) + "\n", encoding="utf-8")
         (folder / "report.html").write_text(render(comparison), encoding="utf-8")
     tell("done", 1, 1)
     return comparison
+
+
+def _one_task(plan: Plan, data: Data) -> Task:
+    """The task of all variants. Raises HopgraphError where they have not the same."""
+    tasks = {name: choose_task(spec, data) for name, spec in plan.specs.items()}
+    first, *others = tasks
+    other = next((name for name in others if tasks[name] is not tasks[first]), None)
+    if other is not None:
+        message = f"on `{data.name}`, `{first}` is trained for {tasks[first].name} and `{other}` for {tasks[other].name}"
+        raise HopgraphError(Diagnostic("data-shape", message, helps=("compare variants that have the same task",)))
+    return tasks[first]
 
 
 def _silent(what: str, done: int, total: int) -> None:
@@ -91,7 +104,7 @@ def _train_all(plan: Plan, data: Data, folder: Path, tell: Progress) -> dict[str
             offset = done
 
             def report(epoch: int, measured: Epoch, name: str = name, seed: int = seed, offset: int = offset) -> None:
-                tell(f"training {name}, seed {seed}: test accuracy {measured.test_accuracy:.3f}", offset + epoch, total)
+                tell(f"training {name}, seed {seed}: {told(measured.test, 3)}", offset + epoch, total)
 
             record = train(spec, data, replace(plan.settings, seed=seed), _run(folder, name, seed), report=report)
             records.setdefault(name, []).append(record)
@@ -99,14 +112,14 @@ def _train_all(plan: Plan, data: Data, folder: Path, tell: Progress) -> dict[str
     return records
 
 
-def _row(name: str, records: list[Record], model: Model, bundle: Bundle, measured: Measured, data: Data) -> Row:
+def _row(name: str, records: list[Record], model: Model, bundle: Bundle, measured: Measured, test: Examples) -> Row:
     """What was found of a variant; `model` is that of its first seed, as its bundle is."""
     spec = model.spec
     own = [candidate for candidate in measured.candidates if candidate.bundle == str(bundle.path)]
     return Row(
         name,
         spec.parameter_count,
-        tuple(record.test_accuracy for record in records),
+        tuple(record.test for record in records),
         str(spec.certificate),
         reasons(spec, spec.certificate),
         bundle.manifest.weight_asymmetry,
@@ -114,7 +127,7 @@ def _row(name: str, records: list[Record], model: Model, bundle: Bundle, measure
         {candidate.runtime: candidate.reason for candidate in own if candidate.reason},
         tuple(_placed(timing, f"bundles/{name}") for timing in measured.timings if timing.candidate in own),
         tuple(record.history for record in records),
-        trace(model, data.test_images[:ENERGY_IMAGES]),
+        trace(model, test.inputs[:ENERGY_INPUTS]),
     )
 
 

@@ -26,15 +26,15 @@ class EnergyTrace:
     reason: str | None = None
 
 
-def trace(model: Model, images: Tensor) -> EnergyTrace:
+def trace(model: Model, inputs: Tensor) -> EnergyTrace:
     """The trace of a model over a batch of inputs, in float32 as the model is; of a pyramid, that of its first stage."""
     spec = tied_sibling(model.spec)
     if spec is None:
-        return EnergyTrace((), False, "its groups have norms of their own: no one energy belongs to a block")
+        return EnergyTrace((), False, _without_energy(model.spec))
     parameters = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     blocks: list[tuple[float, ...]] = []
     with torch.no_grad():
-        entry = model.encode(images)
+        entry = model.encode(inputs)
         for index in range(model.ham.block.depth):
             block = model.ham.blocks[index]
             oracle = Oracle(spec.ham, index, parameters)
@@ -46,6 +46,13 @@ def trace(model: Model, images: Tensor) -> EnergyTrace:
             first, entry = energies[0], states[block.exit]
             blocks.append(tuple(((energy - first) / first.abs()).mean().item() for energy in energies))
     return EnergyTrace(tuple(blocks), model.has_energy)
+
+
+def _without_energy(spec: CheckedSpec) -> str:
+    """Why a spec has no energy with all its pulls tied either."""
+    apart = any(group.own_norms for block in spec.ham.blocks for group in block.schedule)
+    why = "its groups have norms of their own" if apart else "its pulls could not all be tied"
+    return f"{why}: no one energy belongs to a block"
 
 
 def tied_sibling(spec: CheckedSpec) -> CheckedSpec | None:

@@ -52,7 +52,7 @@ class Timing:
 
     @property
     def throughput(self) -> float:
-        """Images per second."""
+        """Examples per second."""
         return self.batch / self.median
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import fmean
 from typing import Any
 
@@ -13,8 +13,9 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from hopgraph.bench.results import ENERGY_IMAGES, Comparison, Row
+from hopgraph.bench.results import ENERGY_INPUTS, Comparison, Row
 from hopgraph.bench.table import comparison_table
+from hopgraph.train.run import Epoch, words
 from hopgraph.version import __version__
 
 COLORS = ("#0072b2", "#e69f00", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#999999")
@@ -56,8 +57,9 @@ code { background: var(--card); padding: 0.1em 0.35em; border-radius: 4px; font-
 <tbody>{% for row in table.rows %}<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>
 {% endfor %}</tbody>
 </table></div>
-<p class="soft">Ratios are to {{ c.rows[0].variant }}. Accuracy: mean{% if c.seeds | length > 1 %} and standard deviation{% endif %} over
-seeds, after the last epoch. Times: the median of one call and images per second, each candidate in its own process, rounds
+<p class="soft">Ratios are to {{ c.rows[0].variant }}. Test values ({{ c.task }}):
+mean{% if c.seeds | length > 1 %} and standard deviation{% endif %} over seeds, after the last epoch.
+Times: the median of one call and examples per second, each candidate in its own process, rounds
 interleaved; "no difference" where the 95% bootstrap interval of the ratio holds 1. Weight asymmetry: |W_back - W_forth| /
 (|W_back| + |W_forth|), the mean over synapses: 0 for tied weights, about 0.71 for independent ones.</p>
 
@@ -67,7 +69,7 @@ interleaved; "no difference" where the 95% bootstrap interval of the ratio holds
 <h2>Energy along the unrolled steps</h2>
 <figure>{{ energy }}</figure>
 <p>Each block has its own energy. The picture shows how far a block's own update moves it, relative to its size on entry, as the mean
-over {{ images }} test images. Solid: the energy of the model's own dynamics. Dashed: the energy of the base weights, as if every
+over {{ inputs }} test inputs. Solid: the energy of the model's own dynamics. Dashed: the energy of the base weights, as if every
 pull were tied; nothing makes these updates descend it.
 {% for row in c.rows if row.energy.reason %}<b>{{ row.variant }}</b> is not shown: {{ row.energy.reason }}. {% endfor %}</p>
 
@@ -88,30 +90,29 @@ pull were tied; nothing makes these updates descend it.
 def render(comparison: Comparison) -> str:
     """The page."""
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    curves = [
-        _curves(comparison.rows, "test accuracy", [[[e.test_accuracy for e in run] for run in row.histories] for row in comparison.rows]),
-        _curves(comparison.rows, "training loss", [[[e.loss for e in run] for run in row.histories] for row in comparison.rows], log=True),
-        _curves(
-            comparison.rows,
-            "weight asymmetry",
-            [[[fmean(e.weight_asymmetry.values()) for e in run] for run in row.histories] for row in comparison.rows],
-        ),
-    ]
+    curves = [_curves(comparison.rows, f"test {words(name)}", _tested(name)) for name in comparison.measured]
+    curves.append(_curves(comparison.rows, "training loss", lambda epoch: epoch.loss, log=True))
+    if all(row.weight_asymmetry for row in comparison.rows):
+        curves.append(_curves(comparison.rows, "weight asymmetry", lambda epoch: fmean(epoch.weight_asymmetry.values())))
     return environment.from_string(TEMPLATE).render(
         c=comparison,
         table=comparison_table(comparison),
         curves=curves,
         energy=_energy(comparison.rows),
-        images=ENERGY_IMAGES,
+        inputs=ENERGY_INPUTS,
         version=__version__,
     )
 
 
-def _curves(rows: Sequence[Row], title: str, values: Sequence[Sequence[Sequence[float]]], log: bool = False) -> Markup:
+def _tested(name: str) -> Callable[[Epoch], float]:
+    return lambda epoch: epoch.test[name]
+
+
+def _curves(rows: Sequence[Row], title: str, value: Callable[[Epoch], float], log: bool = False) -> Markup:
     """One line a variant: the mean over seeds by epoch, and the range over seeds as a band."""
     figure, axes = _figure(title, "epoch", (5.2, 3.4))
-    for row, color, runs in zip(rows, _colors(rows), values, strict=True):
-        by_epoch = list(zip(*runs, strict=True))
+    for row, color in zip(rows, _colors(rows), strict=True):
+        by_epoch = [[value(epoch) for epoch in epochs] for epochs in zip(*row.histories, strict=True)]
         epochs = range(1, len(by_epoch) + 1)
         axes.plot(epochs, [fmean(values) for values in by_epoch], color=color, label=row.variant, linewidth=1.8)
         axes.fill_between(epochs, [min(v) for v in by_epoch], [max(v) for v in by_epoch], color=color, alpha=0.18, linewidth=0)

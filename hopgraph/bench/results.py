@@ -10,8 +10,8 @@ from hopgraph.bench.measure import Timing
 from hopgraph.train.loop import Settings
 from hopgraph.train.run import Epoch
 
-ENERGY_IMAGES = 128
-"""So many test images give the energy traces."""
+ENERGY_INPUTS = 128
+"""So many test inputs give the energy traces."""
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,14 @@ class Reason:
 
 @dataclass(frozen=True)
 class Row:
-    """What was found of one variant. Timings and bytes are those of the first seed's bundle."""
+    """What was found of one variant. `test` has the measured values by name, a record for each seed.
+
+    Timings and bytes are those of the first seed's bundle.
+    """
 
     variant: str
     parameters: int
-    accuracies: tuple[float, ...]
+    test: tuple[dict[str, float], ...]
     certificate: str
     reasons: tuple[Reason, ...]
     weight_asymmetry: dict[str, float]
@@ -38,20 +41,18 @@ class Row:
     histories: tuple[tuple[Epoch, ...], ...]
     energy: EnergyTrace
 
-    @property
-    def accuracy(self) -> float:
-        """The mean test accuracy over the seeds."""
-        return fmean(self.accuracies)
+    def mean(self, name: str) -> float:
+        """The mean of a measured value over the seeds."""
+        return fmean(test[name] for test in self.test)
+
+    def spread(self, name: str) -> float | None:
+        """The standard deviation of a measured value over the seeds; None for one seed."""
+        return stdev(test[name] for test in self.test) if len(self.test) > 1 else None
 
     @property
-    def spread(self) -> float | None:
-        """The standard deviation of the test accuracy over the seeds; None for one seed."""
-        return stdev(self.accuracies) if len(self.accuracies) > 1 else None
-
-    @property
-    def asymmetry(self) -> float:
-        """The mean weight asymmetry over the synapses."""
-        return fmean(self.weight_asymmetry.values())
+    def asymmetry(self) -> float | None:
+        """The mean weight asymmetry over the synapses; None where they have no weights."""
+        return fmean(self.weight_asymmetry.values()) if self.weight_asymmetry else None
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class Comparison:
 
     spec: str
     cite: str | None
+    task: str
     data: str
     rows: tuple[Row, ...]
     settings: Settings
@@ -67,3 +69,8 @@ class Comparison:
     command: str
     machine: dict[str, str]
     seconds: dict[str, float]
+
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """The names of the measured values."""
+        return tuple(self.rows[0].test[0])

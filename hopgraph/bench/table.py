@@ -9,6 +9,7 @@ from hopgraph.bench.measure import Measured, Timing
 from hopgraph.bench.results import Comparison, Row
 from hopgraph.export.bundle import Manifest
 from hopgraph.lower.verify import Verification
+from hopgraph.train.run import words
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Table:
 
 
 def comparison_table(comparison: Comparison) -> Table:
-    """A column for each variant; rows for parameters, accuracy, certificate, weight asymmetry, bytes and times by runtime.
+    """A column for each variant; rows for parameters, measured values, certificate, weight asymmetry, bytes and times by runtime.
 
     Ratios in parentheses are to the first variant.
     """
@@ -28,16 +29,16 @@ def comparison_table(comparison: Comparison) -> Table:
     first = rows[0]
     lines = [
         ("parameters", *(_ratio(row.parameters, first.parameters) for row in rows)),
-        ("test accuracy", *(accuracy_text(row) for row in rows)),
+        *((f"test {words(name)}", *(measured_text(row, name) for row in rows)) for name in comparison.measured),
         ("certificate", *(row.certificate for row in rows)),
-        ("weight asymmetry", *(f"{row.asymmetry:.3f}" for row in rows)),
+        ("weight asymmetry", *("-" if row.asymmetry is None else f"{row.asymmetry:.3f}" for row in rows)),
     ]
     lines += [(_title(name), *(_ratio(row.bytes[name], first.bytes[name]) for row in rows)) for name in first.bytes]
     for index, timing in enumerate(first.timings):
         timings = [row.timings[index] for row in rows]
         place = f"{timing.candidate.runtime}, batch {timing.batch}"
         lines.append((f"{place}: latency", *(timing_text(other) for other in timings)))
-        lines.append((f"{place}: images/s", *(f"{other.throughput:,.0f}" for other in timings)))
+        lines.append((f"{place}: examples/s", *(f"{other.throughput:,.0f}" for other in timings)))
     lines += [(f"{runtime}: latency", *(not_run_text(row.not_run[runtime]) for row in rows)) for runtime in first.not_run]
     return Table(("", *(row.variant for row in rows)), tuple(lines))
 
@@ -56,9 +57,10 @@ def not_run_text(reason: str) -> str:
     return f"built, not run: {reason}"
 
 
-def accuracy_text(row: Row) -> str:
-    """`0.972 +- 0.004`, or one seed's accuracy alone."""
-    return f"{row.accuracy:.3f}" + ("" if row.spread is None else f" \N{PLUS-MINUS SIGN} {row.spread:.3f}")
+def measured_text(row: Row, name: str) -> str:
+    """`0.972 +- 0.004`, or one seed's value alone."""
+    spread = row.spread(name)
+    return f"{row.mean(name):.3f}" + ("" if spread is None else f" \N{PLUS-MINUS SIGN} {spread:.3f}")
 
 
 def timing_text(timing: Timing) -> str:
@@ -72,7 +74,7 @@ def timing_text(timing: Timing) -> str:
 
 def bench_table(measured: Measured) -> Table:
     """A row for each candidate and batch size; one that was not run says why and shows no number."""
-    columns = ("bundle", "variant", "runtime", "batch", "median (ratio to the first)", "p90", "images/s", "calls")
+    columns = ("bundle", "variant", "runtime", "batch", "median (ratio to the first)", "p90", "examples/s", "calls")
     rows: list[tuple[str, ...]] = []
     for timing in measured.timings:
         candidate = timing.candidate

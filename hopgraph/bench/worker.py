@@ -13,35 +13,39 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hopgraph.export.bundle import open_bundle
-from hopgraph.export.exporter import Array, Predict
+from hopgraph.export.exporter import Predict
+from hopgraph.export.parity import sample
+from hopgraph.graph.ham import Input
 
 ROTATION = 8
 """So many different inputs are used in turn, so that a cache is not what is measured."""
 
 
-def serve(predict: Predict, shape: tuple[int, ...]) -> None:
+def serve(predict: Predict, given: Input) -> None:
     """Answer requests until the input ends."""
     generator = np.random.default_rng(0)
-    inputs: dict[int, list[Array]] = {}
+    inputs: dict[int, list[NDArray[Any]]] = {}
     for line in sys.stdin:
         request = json.loads(line)
         batch = int(request["batch"])
         if batch not in inputs:
-            inputs[batch] = [generator.standard_normal((batch, *shape), dtype=np.float32) for _ in range(ROTATION)]
+            inputs[batch] = [sample(given, batch, generator) for _ in range(ROTATION)]
         print(json.dumps(_time(predict, inputs[batch], int(request["calls"]), float(request["seconds"]))), flush=True)
 
 
-def _time(predict: Predict, inputs: list[Array], calls: int, limit: float) -> list[float]:
+def _time(predict: Predict, inputs: list[NDArray[Any]], calls: int, limit: float) -> list[float]:
     seconds: list[float] = []
     end = time.perf_counter() + limit
     for index in range(calls):
-        images = inputs[index % len(inputs)]
+        given = inputs[index % len(inputs)]
         begun = time.perf_counter()
-        predict(images)
+        predict(given)
         seconds.append(time.perf_counter() - begun)
         if time.perf_counter() > end:
             break
@@ -54,7 +58,7 @@ def main(arguments: list[str]) -> None:
     bundle = open_bundle(Path(path))
     predict = bundle.open(runtime, int(threads))
     print(json.dumps("ready"), flush=True)
-    serve(predict, tuple(bundle.manifest.inputs.values()))
+    serve(predict, bundle.spec.ham.input)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from hopgraph.passes.pipeline import CheckedSpec
 from hopgraph.train.run import Run, SpecText
 from hopgraph.version import __version__
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 ALWAYS = "pytorch"
 """The exporter whose file every bundle has: the weights themselves."""
@@ -43,7 +43,7 @@ class BundleFile:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What `manifest.json` holds."""
+    """What `manifest.json` holds. `test` are the values that the task measured on the test split, none where it was not trained here."""
 
     hopgraph_bundle: int
     name: str
@@ -55,8 +55,9 @@ class Manifest:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     labels: tuple[str, ...]
+    task: str
     data: str
-    test_accuracy: float
+    test: dict[str, float]
     certificate: str
     weight_asymmetry: dict[str, float]
     versions: dict[str, str]
@@ -106,7 +107,7 @@ def export(run: Run, formats: Sequence[str], out: Path, force: bool = False) -> 
     """Write a bundle of a run, whole or not at all. Raises HopgraphError, for a file that misses its parity too."""
     require_free(out, force)
     chosen = [find_exporter(name) for name in dict.fromkeys((ALWAYS, *formats))]
-    request = Request(run.spec, {name: tensor.detach() for name, tensor in run.model.named_parameters()})
+    request = Request(run.spec, dict(run.model.state_dict()))
     with new_folder(out, force) as folder:
         files = tuple(_build(exporter, request, run.model, folder) for exporter in chosen)
         manifest = _manifest(run, files)
@@ -141,8 +142,9 @@ def _manifest(run: Run, files: tuple[BundleFile, ...]) -> Manifest:
         record.mean,
         record.std,
         record.labels,
+        record.task,
         record.data,
-        record.test_accuracy,
+        record.test,
         str(run.spec.certificate),
         weight_asymmetry(run.model),
         {"hopgraph": __version__, "python": platform.python_version()},

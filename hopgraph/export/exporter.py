@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 GROUP = "hopgraph.exporters"
 
 Array = NDArray[np.float32]
-Predict = Callable[[Array], Array]
-"""A batch of inputs to a batch of outputs."""
+Predict = Callable[[NDArray[Any]], Array]
+"""A batch of inputs (numbers in float32, tokens in int64) to a batch of outputs."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What an exporter is asked for: the checked spec and its trained weights, by stored name, float32 on the CPU."""
+    """What an exporter is asked for: the checked spec and its weights, buffers too, by stored name, float32 on the CPU."""
 
     spec: CheckedSpec
     weights: Mapping[str, Tensor]

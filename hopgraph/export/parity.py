@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hopgraph.errors import Diagnostic, HopgraphError
 from hopgraph.export.exporter import Array, Predict
+from hopgraph.graph.ham import Input
 from hopgraph.lower.model import Model
 
 TOLERANCE = {"float32": 1e-5, "float16": 2e-3, "bfloat16": 1e-2}
@@ -23,10 +24,14 @@ BATCHES = (1, 2, 7)
 def sample_inputs(model: Model, seed: int = 0) -> list[NDArray[Any]]:
     """Random inputs at every batch size of BATCHES."""
     generator = np.random.default_rng(seed)
-    given = model.ham.input
+    return [sample(model.ham.input, batch, generator) for batch in BATCHES]
+
+
+def sample(given: Input, batch: int, generator: np.random.Generator) -> NDArray[Any]:
+    """A batch of random inputs: tokens, or normal numbers."""
     if given.vocabulary is not None:
-        return [generator.integers(given.vocabulary, size=(batch, *given.shape)) for batch in BATCHES]
-    return [generator.standard_normal((batch, *given.shape), dtype=np.float32) for batch in BATCHES]
+        return generator.integers(given.vocabulary, size=(batch, *given.shape))
+    return generator.standard_normal((batch, *given.shape), dtype=np.float32)
 
 
 def reference(model: Model, inputs: list[NDArray[Any]]) -> list[np.ndarray]:

@@ -30,11 +30,24 @@ class Answer:
 
 def predict_files(bundle: Bundle, files: Sequence[Path], runtime: str) -> list[Answer]:
     """The answer for each file, in order. Raises HopgraphError; then there is none."""
+    _require_classifier(bundle)
     images = np.stack([read_image(file, bundle.manifest) for file in files])
     logits = bundle.open(runtime)(images)
     powers = np.exp(logits - logits.max(1, keepdims=True))
     shares = powers / powers.sum(1, keepdims=True)
     return [_answer(str(file), row, bundle.manifest.labels) for file, row in zip(files, shares, strict=True)]
+
+
+def _require_classifier(bundle: Bundle) -> None:
+    """Raise HopgraphError where the model does not read an image and give a number for each label."""
+    manifest, given = bundle.manifest, bundle.spec.ham.input
+    outputs = list(manifest.outputs.values())
+    if given.kind == "image" and manifest.labels and outputs == [len(manifest.labels)]:
+        return
+    does = f"`{manifest.name}` reads {given.kind} {_by(given.shape)} and gives {_by(tuple(outputs))}"
+    notes = (f"{does}; its task is {manifest.task or 'not known'}",)
+    helps = ("in Python, `open_bundle(path).open(runtime)` runs any bundle on arrays",)
+    raise HopgraphError(Diagnostic("no-classifier", f"`{bundle.path}` does not classify images", notes=notes, helps=helps))
 
 
 def _answer(file: str, shares: Array, labels: tuple[str, ...]) -> Answer:

@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F  # noqa: N812 (the name that torch's own documentation uses)
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
@@ -18,9 +17,13 @@ from hopgraph.files import require_free
 from hopgraph.lower.ledger import weight_asymmetry
 from hopgraph.lower.model import Model, compile_model
 from hopgraph.passes.pipeline import CheckedSpec
-from hopgraph.train.data import Data, check_fit
+from hopgraph.train.data import SPLIT_SEED, Data, Examples
 from hopgraph.train.run import FORMAT, Epoch, Record, SpecText, write_run
+from hopgraph.train.tasks import Sums, Task, choose_task
 from hopgraph.version import __version__
+
+MOST_NUMBERS = 2**24
+"""So many numbers are the most that an evaluated batch gives: 64 MB in float32."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +60,8 @@ def train(
 ) -> Record:
     """Train a spec from scratch and write the run. Raises HopgraphError; then nothing is written."""
     require_free(out, force)
-    check_fit(spec, data)
-    trainer = _Trainer(spec, data, settings, allow_large)
+    task = choose_task(spec, data)
+    trainer = _Trainer(spec, task, data, settings, allow_large)
     history: list[Epoch] = []
     for epoch in range(settings.epochs):
         history.append(trainer.epoch(epoch))
@@ -66,7 +69,8 @@ def train(
             report(epoch + 1, history[-1])
     versions = {"hopgraph": __version__, "torch": torch.__version__}
     text = SpecText.of(spec)
-    record = Record(FORMAT, text, data.name, data.mean, data.std, data.labels, asdict(settings), versions, tuple(history))
+    labels = data.labels if task.name == "classification" else ()
+    record = Record(FORMAT, text, data.name, data.mean, data.std, labels, asdict(settings), versions, tuple(history), task.name)
     write_run(out, record, trainer.model.state_dict(), force)
     return record
 
@@ -74,47 +78,73 @@ def train(
 class _Trainer:
     """A model with its optimizer and data, on the device that Fabric chooses."""
 
-    def __init__(self, spec: CheckedSpec, data: Data, settings: Settings, allow_large: bool = False) -> None:
-        self.settings = settings
+    def __init__(self, spec: CheckedSpec, task: Task, data: Data, settings: Settings, allow_large: bool = False) -> None:
+        self.task, self.data, self.settings = task, data, settings
         self.fabric = Fabric(accelerator="auto", devices=1)
         torch.manual_seed(settings.seed)
         self.model = compile_model(spec, allow_large=allow_large)
         optimizer = torch.optim.AdamW(_decay_groups(self.model, settings.weight_decay), lr=settings.learning_rate)
         self.wrapped, self.optimizer = self.fabric.setup(self.model, optimizer)
-        self.images, self.labels = self.fabric.to_device((data.train_images, data.train_labels))
-        self.test_images, self.test_labels = self.fabric.to_device((data.test_images, data.test_labels))
-        self.steps = math.ceil(len(self.labels) / settings.batch_size)
         self.generator = torch.Generator().manual_seed(settings.seed)
+        self.test = self._on_device(draw_test(task, spec, data))
 
     def epoch(self, number: int) -> Epoch:
         """Go through the training data once, then test. Raises HopgraphError for a loss that is not finite."""
         begun = time.perf_counter()
         self.wrapped.train()
-        order = torch.randperm(len(self.labels), generator=self.generator)
-        sums = torch.zeros(3, device=self.fabric.device)
-        for index in range(self.steps):
-            batch = order[index * self.settings.batch_size : (index + 1) * self.settings.batch_size]
-            sums += self.step(batch, number * self.steps + index) * len(batch)
-        loss, penalty, share = (float(total) / len(self.labels) for total in sums)
+        examples = self._on_device(self.task.draw(self.model.ham, self.data, "train", self.generator))
+        batches = _batches(torch.randperm(len(examples), generator=self.generator), self.settings.batch_size)
+        tally = _Tally()
+        for index, batch in enumerate(batches):
+            tally.add(self.step(examples.inputs[batch], examples.targets[batch], number * len(batches) + index, len(batches)))
+        train = tally.means()
+        loss, penalty = train.pop("loss"), train.pop("penalty")
         _require_finite(loss, number, self.settings)
-        self.wrapped.eval()
-        test_accuracy = accuracy(self.wrapped, self.test_images, self.test_labels)
-        return Epoch(loss, penalty, share, test_accuracy, time.perf_counter() - begun, weight_asymmetry(self.model))
+        test = evaluate(self.task, self.wrapped.eval(), self.test, _at_once(self.model.spec))
+        return Epoch(loss, penalty, train, test, time.perf_counter() - begun, weight_asymmetry(self.model))
 
-    def step(self, batch: Tensor, number: int) -> Tensor:
-        """One step on a batch: its loss with the penalty, the penalty alone, and its accuracy."""
-        total = self.settings.epochs * self.steps
+    def step(self, inputs: Tensor, targets: Tensor, number: int, steps: int) -> Sums:
+        """One step on a batch, of `steps` in an epoch: its loss with the penalty, the penalty alone, and what the task measures."""
+        total = self.settings.epochs * steps
         for group in self.optimizer.param_groups:
             group["lr"] = self.settings.rate(number, total)
-        labels = self.labels[batch]
-        logits: Tensor = self.wrapped(self.images[batch])
+        outputs: Tensor = self.wrapped(inputs)
         penalty = self.model.penalty(number / total)
-        loss = F.cross_entropy(logits, labels) + penalty
+        loss = self.task.loss(outputs, targets) + penalty
         self.optimizer.zero_grad()
         self.fabric.backward(loss)
         self.optimizer.step()
-        hits = (logits.detach().argmax(1) == labels).float().mean()
-        return torch.stack([loss.detach(), penalty.detach(), hits])
+        count = len(inputs)
+        measured = self.task.measure(outputs.detach(), targets)
+        return {"loss": (loss.detach() * count, count), "penalty": (penalty.detach() * count, count), **measured}
+
+    def _on_device(self, examples: Examples) -> Examples:
+        return Examples(self.fabric.to_device(examples.inputs), self.fabric.to_device(examples.targets))
+
+
+class _Tally:
+    """Sums over batches. They stay on their device until they are asked for."""
+
+    def __init__(self) -> None:
+        self.sums: Sums = {}
+
+    def add(self, sums: Sums) -> None:
+        """Count a batch."""
+        for name, (value, size) in sums.items():
+            before = self.sums.get(name)
+            self.sums[name] = (value, size) if before is None else (before[0] + value, before[1] + size)
+
+    def means(self) -> dict[str, float]:
+        """By name, the quotient of the two sums."""
+        return {name: float(value) / float(size) for name, (value, size) in self.sums.items()}
+
+
+def _batches(order: Tensor, size: int) -> list[Tensor]:
+    """The examples in batches. One example left over joins the last: a batch norm has no variance of a single number."""
+    batches = [order[start : start + size] for start in range(0, len(order), size)]
+    if len(batches) > 1 and len(batches[-1]) == 1:
+        batches[-2:] = [torch.cat(batches[-2:])]
+    return batches
 
 
 def _decay_groups(model: Model, weight_decay: float) -> list[dict[str, object]]:
@@ -130,11 +160,21 @@ def _require_finite(loss: float, epoch: int, settings: Settings) -> None:
         raise HopgraphError(Diagnostic("not-finite", message, helps=(f"lower `--learning-rate` (it is {settings.learning_rate:g})",)))
 
 
-def accuracy(model: nn.Module, images: Tensor, labels: Tensor, batch_size: int = 512) -> float:
-    """The share of images that a model puts into their class."""
-    hits = 0
+def draw_test(task: Task, spec: CheckedSpec, data: Data) -> Examples:
+    """The examples of the test split: the same for every run."""
+    return task.draw(spec.ham, data, "test", torch.Generator().manual_seed(SPLIT_SEED))
+
+
+def evaluate(task: Task, model: nn.Module, examples: Examples, batch_size: int = 512) -> dict[str, float]:
+    """What a task measures of a model over examples."""
+    tally = _Tally()
     with torch.no_grad():
-        for start in range(0, len(labels), batch_size):
+        for start in range(0, len(examples), batch_size):
             part = slice(start, start + batch_size)
-            hits += int((model(images[part]).argmax(1) == labels[part]).sum())
-    return hits / len(labels)
+            tally.add(task.measure(model(examples.inputs[part]), examples.targets[part]))
+    return tally.means()
+
+
+def _at_once(spec: CheckedSpec) -> int:
+    """How many examples are evaluated at once: 512, or fewer where the model gives many numbers for each."""
+    return max(1, min(512, MOST_NUMBERS // math.prod(spec.ham.output.values())))

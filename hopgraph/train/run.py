@@ -17,7 +17,7 @@ from hopgraph.files import new_folder
 from hopgraph.lower.model import Model, compile_model
 from hopgraph.passes.pipeline import CheckedSpec, load
 
-FORMAT = 1
+FORMAT = 2
 WEIGHTS = "model.safetensors"
 RECORD = "run.json"
 
@@ -44,19 +44,22 @@ class SpecText:
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch measured. `loss` is the mean training loss, the penalty of asymmetric pulls included."""
+    """What one epoch measured. `loss` is the mean training loss, the penalty of asymmetric pulls included.
+
+    `train` and `test` are the values that the task measures, by name: in training as the weights were at each step.
+    """
 
     loss: float
     penalty: float
-    train_accuracy: float
-    test_accuracy: float
+    train: dict[str, float]
+    test: dict[str, float]
     seconds: float
     weight_asymmetry: dict[str, float]
 
 
 @dataclass(frozen=True)
 class Record:
-    """The JSON of a run."""
+    """The JSON of a run. Weights that were not trained here have no task and no history."""
 
     format: int
     spec: SpecText
@@ -67,11 +70,27 @@ class Record:
     settings: dict[str, float | int]
     versions: dict[str, str]
     history: tuple[Epoch, ...] = field(default=())
+    task: str = ""
 
     @property
-    def test_accuracy(self) -> float:
-        """The accuracy on the test split after the last epoch."""
-        return self.history[-1].test_accuracy
+    def test(self) -> dict[str, float]:
+        """What was measured on the test split after the last epoch."""
+        return self.history[-1].test if self.history else {}
+
+    @property
+    def summary(self) -> str:
+        """`test accuracy 0.9722`."""
+        return told(self.test)
+
+
+def told(test: dict[str, float], digits: int = 4) -> str:
+    """Values measured on a test split, in words."""
+    return ", ".join(f"test {words(name)} {value:.{digits}f}" for name, value in test.items())
+
+
+def words(name: str) -> str:
+    """The name of a measured value as it is read: `nats per byte`."""
+    return name.replace("_", " ")
 
 
 @dataclass(frozen=True)

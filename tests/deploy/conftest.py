@@ -8,7 +8,7 @@ import pytest
 
 import hopgraph
 from hopgraph.export.bundle import Bundle, export
-from hopgraph.train.data import Data, load_data
+from hopgraph.train.data import Images, load_data
 from hopgraph.train.loop import Settings, train
 from hopgraph.train.run import Run, read_run
 
@@ -18,12 +18,14 @@ SMALL = ("dims.C=16", "dims.depth=2")
 
 
 @pytest.fixture(scope="session")
-def digits() -> Data:
-    return load_data("digits")
+def digits() -> Images:
+    found = load_data("digits")
+    assert isinstance(found, Images)
+    return found
 
 
 @pytest.fixture(scope="session")
-def run_paths(tmp_path_factory: pytest.TempPathFactory, digits: Data) -> dict[str, Path]:
+def run_paths(tmp_path_factory: pytest.TempPathFactory, digits: Images) -> dict[str, Path]:
     """The folder of a run of each variant."""
     folder = tmp_path_factory.mktemp("runs")
     for name in VARIANTS:

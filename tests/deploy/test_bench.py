@@ -19,14 +19,14 @@ from hopgraph.bench.results import Comparison
 from hopgraph.bench.table import bench_table, comparison_table, timing_text
 from hopgraph.errors import HopgraphError
 from hopgraph.export.bundle import Bundle
-from hopgraph.train.data import Data
+from hopgraph.train.data import Images
 from hopgraph.train.loop import Settings
 from hopgraph.train.run import Run
 from tests.deploy.conftest import SMALL, VARIANTS
 
 
 @pytest.fixture(scope="module")
-def comparison(tmp_path_factory: pytest.TempPathFactory, digits: Data) -> tuple[Path, Comparison]:
+def comparison(tmp_path_factory: pytest.TempPathFactory, digits: Images) -> tuple[Path, Comparison]:
     """A whole comparison, small."""
     specs = {name: hopgraph.load("paramixer", f"{name},digits", SMALL) for name in VARIANTS}
     plan = Plan(specs, (0, 1), Settings(epochs=1), ("onnx", "tensorrt"), "hopgraph compare paramixer")
@@ -68,7 +68,7 @@ def test_a_comparison_writes_runs_bundles_results_and_a_report(comparison: tuple
     assert [row["variant"] for row in results["rows"]] == list(VARIANTS)
     for row in results["rows"]:
         assert {timing["candidate"]["bundle"] for timing in row["timings"]} == {f"bundles/{row['variant']}"}
-    assert results["rows"][0]["accuracies"] == list(found.rows[0].accuracies)
+    assert results["rows"][0]["test"] == list(found.rows[0].test)
     assert [item.name for item in path.parent.iterdir()] == ["out"]
 
 
@@ -84,8 +84,8 @@ def test_the_report_stands_alone(comparison: tuple[Path, Comparison]) -> None:
     assert "the pull on `x` of synapse `token` is own" in page
 
 
-def test_energy_traces_are_of_the_dynamics_only_where_all_is_tied(runs: dict[str, Run], digits: Data) -> None:
-    traces = {name: trace(run.model, digits.test_images[:16]) for name, run in runs.items()}
+def test_energy_traces_are_of_the_dynamics_only_where_all_is_tied(runs: dict[str, Run], digits: Images) -> None:
+    traces = {name: trace(run.model, digits.test.inputs[:16]) for name, run in runs.items()}
     assert [name for name, found in traces.items() if found.descended] == ["symmetric"]
     assert traces["vanilla"].reason is not None
     for name in ("symmetric", "asymmetric", "broken"):

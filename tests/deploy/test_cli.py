@@ -20,7 +20,7 @@ from PIL import Image
 import hopgraph
 from hopgraph import cli
 from hopgraph.export.bundle import Bundle
-from hopgraph.train.data import Data
+from hopgraph.train.data import Images
 from tests.deploy.conftest import SMALL
 
 SETTINGS = [word for setting in SMALL for word in ("--set", setting)]
@@ -183,16 +183,16 @@ def test_verify_at_the_shipped_sizes(shell: Shell) -> None:
     assert all(item["update_error"] <= 1e-10 and item["passed"] for item in results.values())
 
 
-def test_the_whole_path(shell: Shell, tmp_path: Path, digits: Data) -> None:
+def test_the_whole_path(shell: Shell, tmp_path: Path, digits: Images) -> None:
     words = ["train", "paramixer", "--variant", "broken,digits", *SETTINGS, "--epochs", "3", "--seed", "7"]
     record = shell.json(*words, "--out", tmp_path / "run")
     assert record["settings"]["seed"] == 7
-    assert record["history"][-1]["test_accuracy"] > 0.5
+    assert record["history"][-1]["test"]["accuracy"] > 0.5
     manifest = shell.json("export", tmp_path / "run", "--to", "onnx,tensorrt", "--out", tmp_path / "bundle")
-    assert manifest["test_accuracy"] == record["history"][-1]["test_accuracy"]
+    assert manifest["test"] == record["history"][-1]["test"]
     timings = shell.json("bench", tmp_path / "bundle", "--runtime", "onnxruntime", "--batch", "2")["timings"]
     assert timings[0]["ratio"] == 1
-    pixels = digits.test_images[0, 0].numpy() * digits.std[0] + digits.mean[0]
+    pixels = digits.test.inputs[0, 0].numpy() * digits.std[0] + digits.mean[0]
     np.save(tmp_path / "digit.npy", pixels.astype(np.float32))
     Image.fromarray(np.rint(pixels * 255).astype(np.uint8)).save(tmp_path / "digit.png")
     wanted = json.loads((tmp_path / "run" / "run.json").read_text())["labels"]

@@ -21,12 +21,12 @@ from exporters import tensorrt as tensorrt_exporter
 from hopgraph.errors import HopgraphError
 from hopgraph.export import parity
 from hopgraph.export.bundle import Bundle, export, open_bundle
-from hopgraph.export.exporter import exporters, find_exporter
+from hopgraph.export.exporter import Request, exporters, find_exporter
 from hopgraph.export.parity import TOLERANCE, check_parity, reference, relative_error
 from hopgraph.lower.model import Model
 from hopgraph.lower.verify import randomise
 from hopgraph.program.operations import OPERATIONS
-from hopgraph.train.data import Data
+from hopgraph.train.data import Images
 from hopgraph.train.run import Run
 from tests.deploy.conftest import SMALL, VARIANTS
 
@@ -106,6 +106,15 @@ def test_every_construct_computes_the_same_in_onnx_runtime(path: Path, variant: 
     assert relative_error(outputs, reference(model, inputs)) <= TOLERANCE["float32"]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("path", "variant"), CONSTRUCTS, ids=[f"{path.stem} {variant or ''}" for path, variant in CONSTRUCTS])
+def test_every_construct_builds_an_engine(path: Path, variant: str | None, tmp_path: Path) -> None:
+    model = construct(path, variant)
+    facts = tensorrt_exporter.build(Request(model.spec, dict(model.state_dict())), tmp_path)
+    assert facts["package"] in tensorrt_exporter.PACKAGES
+    assert (tmp_path / tensorrt_exporter.EXPORTER.file).stat().st_size > 10_000
+
+
 def test_every_operation_is_emitted_by_some_case() -> None:
     models = [random_model(overlay, settings) for overlay in OVERLAYS for settings in SETTINGS]
     models += [construct(path, variant) for path, variant in CONSTRUCTS]
@@ -163,7 +172,7 @@ def test_symmetric_over_broken_in_bytes_at_mixer_size() -> None:
     assert tied_bytes / own_bytes == pytest.approx(tied / own, abs=0.01)
 
 
-def test_a_bundle_says_what_was_measured(bundles: dict[str, Bundle], digits: Data) -> None:
+def test_a_bundle_says_what_was_measured(bundles: dict[str, Bundle], digits: Images) -> None:
     for name, bundle in bundles.items():
         again = open_bundle(bundle.path)
         assert again.manifest == bundle.manifest
@@ -174,8 +183,8 @@ def test_a_bundle_says_what_was_measured(bundles: dict[str, Bundle], digits: Dat
         assert (bundle.manifest.weight_asymmetry["token"] == 0) == (name == "symmetric")
 
 
-def test_the_runtimes_of_a_bundle_agree(bundles: dict[str, Bundle], digits: Data) -> None:
-    images = digits.test_images[:9].numpy()
+def test_the_runtimes_of_a_bundle_agree(bundles: dict[str, Bundle], digits: Images) -> None:
+    images = digits.test.inputs[:9].numpy()
     for bundle in bundles.values():
         outputs = [bundle.open(runtime)(images) for runtime in ("pytorch", "onnxruntime")]
         assert relative_error([outputs[0]], [outputs[1]]) <= TOLERANCE["float32"]
@@ -240,7 +249,7 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     "no manifest": (lambda path: (path / "manifest.json").unlink(), "it has no manifest.json"),
     "no json": (lambda path: (path / "manifest.json").write_text("{"), "manifest.json is not JSON"),
     "a list": (lambda path: (path / "manifest.json").write_text("[]"), "is a bundle of format None"),
-    "from the future": (edit_manifest(hopgraph_bundle=2), "is a bundle of format 2, and this version of hopgraph reads format 1"),
+    "from the future": (edit_manifest(hopgraph_bundle=3), "is a bundle of format 3, and this version of hopgraph reads format 2"),
     "a field of the wrong kind": (edit_manifest(parameters="many"), "manifest.json: `parameters`"),
     "a missing file": (lambda path: (path / "model.onnx").unlink(), "`model.onnx` is missing"),
     "an edited file": (lambda path: (path / "model.onnx").write_bytes(b"x"), "its SHA-256 differs"),

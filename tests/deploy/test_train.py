@@ -13,29 +13,31 @@ import torch
 import hopgraph
 from hopgraph.errors import HopgraphError
 from hopgraph.train import loop
-from hopgraph.train.data import Data, load_data
-from hopgraph.train.loop import Settings, accuracy, train
+from hopgraph.train.data import Images, load_data
+from hopgraph.train.loop import Settings, evaluate, train
 from hopgraph.train.run import Run, read_run
+from hopgraph.train.tasks import TASKS
 from tests.deploy.conftest import SMALL
 
 
-def test_the_digits_are_split_by_class_and_normalized(digits: Data) -> None:
-    assert len(digits.train_labels) + len(digits.test_labels) == 1797
+def test_the_digits_are_split_by_class_and_normalized(digits: Images) -> None:
+    assert len(digits.train) + len(digits.test) == 1797
     assert digits.shape == (1, 8, 8)
-    assert abs(digits.train_images.mean().item()) < 1e-5
-    assert abs(digits.train_images.std().item() - 1) < 1e-5
-    shares = [(digits.test_labels == digit).float().mean().item() for digit in range(10)]
+    assert abs(digits.train.inputs.mean().item()) < 1e-5
+    assert abs(digits.train.inputs.std().item() - 1) < 1e-5
+    shares = [(digits.test.targets == digit).float().mean().item() for digit in range(10)]
     assert min(shares) > 0.08
     assert max(shares) < 0.12
 
 
-def test_the_split_is_the_same_each_time(digits: Data) -> None:
+def test_the_split_is_the_same_each_time(digits: Images) -> None:
     again = load_data("digits")
-    assert torch.equal(digits.test_images, again.test_images)
-    assert torch.equal(digits.train_labels, again.train_labels)
+    assert isinstance(again, Images)
+    assert torch.equal(digits.test.inputs, again.test.inputs)
+    assert torch.equal(digits.train.targets, again.train.targets)
 
 
-def test_a_seed_repeats_a_run_to_the_bit(tmp_path: Path, digits: Data) -> None:
+def test_a_seed_repeats_a_run_to_the_bit(tmp_path: Path, digits: Images) -> None:
     spec = hopgraph.load("paramixer", "asymmetric,digits", SMALL)
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):
         train(spec, digits, Settings(epochs=1, seed=seed), tmp_path / name)
@@ -44,9 +46,9 @@ def test_a_seed_repeats_a_run_to_the_bit(tmp_path: Path, digits: Data) -> None:
     assert any(not torch.equal(a[name], c[name]) for name in a)
 
 
-def test_a_run_reads_back_as_the_model_that_was_trained(runs: dict[str, Run], digits: Data) -> None:
+def test_a_run_reads_back_as_the_model_that_was_trained(runs: dict[str, Run], digits: Images) -> None:
     for run in runs.values():
-        assert accuracy(run.model, digits.test_images, digits.test_labels) == run.record.test_accuracy
+        assert evaluate(TASKS["classification"], run.model, digits.test) == run.record.test
         assert len(run.record.history) == 2
         assert run.record.history[1].loss < run.record.history[0].loss
 
@@ -64,7 +66,7 @@ def test_the_penalty_is_lambda_times_the_sum_of_squares() -> None:
     assert torch.allclose(model.penalty(), torch.as_tensor(expected))
 
 
-def test_a_larger_lambda_brings_the_weights_closer_to_tied(tmp_path: Path, digits: Data) -> None:
+def test_a_larger_lambda_brings_the_weights_closer_to_tied(tmp_path: Path, digits: Images) -> None:
     asymmetries: list[float] = []
     for penalty in ("1e-5", "1e-1"):
         spec = hopgraph.load("paramixer", "digits", [*SMALL, f"block.symmetry={{penalized: {penalty}}}"])
@@ -115,19 +117,19 @@ def test_weights_of_another_spec_are_refused(tmp_path: Path, run_paths: dict[str
 def test_a_run_of_another_version_is_refused(tmp_path: Path, run_paths: dict[str, Path]) -> None:
     shutil.copytree(run_paths["broken"], tmp_path / "run")
     record = json.loads((tmp_path / "run" / "run.json").read_text())
-    (tmp_path / "run" / "run.json").write_text(json.dumps({**record, "format": 2}))
-    with pytest.raises(HopgraphError, match="it is of format 2"):
+    (tmp_path / "run" / "run.json").write_text(json.dumps({**record, "format": 3}))
+    with pytest.raises(HopgraphError, match="it is of format 3"):
         read_run(tmp_path / "run")
 
 
-def test_a_loss_that_is_not_finite_stops_and_leaves_nothing(tmp_path: Path, digits: Data) -> None:
+def test_a_loss_that_is_not_finite_stops_and_leaves_nothing(tmp_path: Path, digits: Images) -> None:
     spec = hopgraph.load("paramixer", "broken,digits", SMALL)
     with pytest.raises(HopgraphError, match="not-finite"):
         train(spec, digits, Settings(epochs=3, learning_rate=1e30), tmp_path / "run")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_data_that_does_not_fit_the_spec_is_refused_before_training(tmp_path: Path, digits: Data) -> None:
+def test_data_that_does_not_fit_the_spec_is_refused_before_training(tmp_path: Path, digits: Images) -> None:
     with pytest.raises(HopgraphError) as caught:
         train(hopgraph.load("paramixer"), digits, Settings(epochs=1), tmp_path / "run")
     text = str(caught.value)
@@ -139,6 +141,6 @@ def test_data_that_does_not_fit_the_spec_is_refused_before_training(tmp_path: Pa
 
 
 @pytest.mark.slow
-def test_the_broken_mixer_learns_the_digits(tmp_path: Path, digits: Data) -> None:
+def test_the_broken_mixer_learns_the_digits(tmp_path: Path, digits: Images) -> None:
     record = train(hopgraph.load("paramixer", "broken,digits"), digits, Settings(epochs=15), tmp_path / "run")
-    assert record.test_accuracy > 0.95
+    assert record.test["accuracy"] > 0.95
