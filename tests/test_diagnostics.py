@@ -32,6 +32,7 @@ RAISED_ELSEWHERE = {
     "file-exists",
     "image-shape",
     "image-unreadable",
+    "no-classifier",
     "no-energy",
     "not-finite",
     "parity",
@@ -40,6 +41,11 @@ RAISED_ELSEWHERE = {
     "runtime-unavailable",
     "runtime-unknown",
     "verification",
+    # published weights: tests/test_importing.py
+    "weights-missing",
+    "weights-shape",
+    "weights-surplus",
+    "weights-table",
 }
 
 
@@ -90,6 +96,7 @@ SEVERAL = {
     "five-mistakes-in-parts": 5,
     "broken-parts-hide-nothing": 4,
     "missing-field-block": 3,
+    "bad-value-weights": 6,
     "unknown-field-choice-twice": 2,
 }
 

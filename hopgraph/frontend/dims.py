@@ -16,6 +16,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 MAX_LENGTH = 200
 MAX_VALUE = 2**31 - 1
@@ -42,7 +43,8 @@ class _Token:
     offset: int
 
 
-def _tokens(text: str) -> list[_Token]:
+@lru_cache(maxsize=4096)
+def _tokens(text: str) -> tuple[_Token, ...]:
     if len(text) > MAX_LENGTH:
         raise DimError("dim-syntax", f"a dim expression has at most {MAX_LENGTH} characters, this one {len(text):,}", 0, 1)
     tokens: list[_Token] = []
@@ -56,13 +58,13 @@ def _tokens(text: str) -> list[_Token]:
         kind = match.lastgroup or ""
         tokens.append(_Token(kind, match.group(kind), match.start(kind)))
         position = match.end()
-    return [*tokens, _Token("end", "", end)]
+    return (*tokens, _Token("end", "", end))
 
 
 class _Parser:
     """Evaluates while it parses; `names` says what each name is worth. A `real` one has decimal numbers, signs and any power."""
 
-    def __init__(self, text: str, names: Mapping[str, Fraction], real: bool = False) -> None:
+    def __init__(self, text: str, names: Mapping[str, int], real: bool = False) -> None:
         self.tokens = _tokens(text)
         self.index = 0
         self.depth = 0
@@ -119,7 +121,7 @@ class _Parser:
         if token.kind == "name":
             if token.text not in self.names:
                 raise DimError("dim-unknown", f"no dim is named `{token.text}`", token.offset, len(token.text), token.text)
-            return self.names[token.text]
+            return Fraction(self.names[token.text])
         if token.text == "(":
             value = self.nested(self.expression)
             self.expect(")")
@@ -176,7 +178,7 @@ def names_in(text: str) -> tuple[str, ...]:
 
 def evaluate(text: str, dims: Mapping[str, int]) -> int:
     """The value of an expression on dims, a positive integer. Raises DimError."""
-    parser = _Parser(text, {name: Fraction(value) for name, value in dims.items()})
+    parser = _Parser(text, dims)
     value = parser.expression()
     parser.expect("")
     if value.denominator != 1:
@@ -189,7 +191,7 @@ def evaluate(text: str, dims: Mapping[str, int]) -> int:
 
 def evaluate_real(text: str, names: Mapping[str, int], least: float | None = None) -> float:
     """The value of an expression that need not be whole; greater than `least` where that is given. Raises DimError."""
-    parser = _Parser(text, {name: Fraction(value) for name, value in names.items()}, real=True)
+    parser = _Parser(text, names, real=True)
     value = parser.expression()
     parser.expect("")
     number = float(value)

@@ -16,11 +16,11 @@ from pydantic_core import core_schema
 
 from hopgraph.energy.lagrangians import LAGRANGIANS
 from hopgraph.energy.options import Dim, Real
-from hopgraph.frontend import choice, choices, spec, symmetry, update
+from hopgraph.frontend import choice, choices, spec, symmetry, update, weights
 from hopgraph.frontend.spec import Spec
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-TOLD = tuple(module.__name__ for module in (choice, choices, spec, symmetry, update))
+TOLD = tuple(module.__name__ for module in (choice, choices, spec, symmetry, update, weights))
 """The modules whose models tell every shorthand of their fields."""
 RENEW = "hopgraph schema -o specs/hopgraph.schema.json"
 """The command that writes the shipped file anew."""

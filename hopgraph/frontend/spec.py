@@ -30,6 +30,7 @@ from hopgraph.frontend.choice import AtMost
 from hopgraph.frontend.choices import MAX_FACTORS, Chain, EndField, Few, LagrangianField
 from hopgraph.frontend.symmetry import SymmetryField, SymmetryKindField
 from hopgraph.frontend.update import Solve, SomeAxes, Update, solves
+from hopgraph.frontend.weights import WeightTable
 
 LANGUAGE = 1
 """The version of the language that this package reads, as `hopgraph:` at the head of a spec."""
@@ -207,10 +208,11 @@ class Spec(OptionModel):
     """A whole spec, with its variants already laid over it.
 
     `hopgraph` is the version of the language. `name` is the model's. `cite` is the paper that it comes from. `dims` names sizes,
-    integers or expressions on other dims. `input` is what the model reads. `encoder` are the operations from the input to the
-    first state. `block` is the memory: layers, synapses and how they move. `stages` are several blocks in a row instead, with
-    operations between them. `readout` are the operations from the last state to the output. `iso_params` scales dims so that
-    two variants have as many parameters. `variants` are named overlays, each a mapping of paths such as `dims.C` to values.
+    integers or expressions on other dims. `input` is what the model reads. `encoder` are the operations from the input to the first
+    state. `block` is the memory: layers, synapses and how they move. `stages` are several blocks in a row instead, with operations
+    between them. `readout` are the operations from the last state to the output. `iso_params` scales dims so that two variants have
+    as many parameters. `fold` merges batch norms, scales and parallel branches into the linear maps beside them. `weights` says where
+    each tensor of a published model goes, by its name. `variants` are named overlays, each a mapping of paths such as `dims.C` to values.
     """
 
     hopgraph: Annotated[Literal[1], BeforeValidator(_version)]
@@ -223,6 +225,8 @@ class Spec(OptionModel):
     stages: Annotated[tuple[Stage, ...], Few] = ()
     readout: Annotated[tuple[EndField, ...], Few] = ()
     iso_params: IsoParams | None = None
+    fold: StrictBool = False
+    weights: WeightTable
     variants: dict[StrictStr, Annotated[dict[StrictStr, Any], BeforeValidator(_overlay)]] = Field(default_factory=dict)
 
     @classmethod

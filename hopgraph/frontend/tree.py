@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, cast
 
 import yaml
@@ -52,13 +52,22 @@ class Tree:
             return cls(tuple(cls.of(item, span) for item in entries), span)
         return cls(value, span)
 
+    @cached_property
     def plain(self) -> Any:
-        """The node as dicts, lists and scalars."""
+        """The node as dicts, lists and scalars, not to be changed: variants of one text share what they leave alone."""
         if isinstance(self.value, dict):
-            return {name: child.plain() for name, child in self.value.items()}
+            return {name: child.plain for name, child in self.value.items()}
         if isinstance(self.value, tuple):
-            return [child.plain() for child in self.value]
+            return [child.plain for child in self.value]
         return self.value
+
+    @cached_property
+    def nulls(self) -> tuple[Path, ...]:
+        """The paths from here to what has no value."""
+        if self.value is None:
+            return ((),)
+        items = self.value.items() if isinstance(self.value, dict) else enumerate(self.value) if isinstance(self.value, tuple) else ()
+        return tuple((step, *path) for step, child in items for path in child.nulls)
 
     def child(self, step: str | int) -> Tree | None:
         """The node under a key or an index, if there is one."""
@@ -80,13 +89,6 @@ class Tree:
         for step in path:
             node = node.child(step) if node else None
         return node
-
-    def walk(self, path: Path = ()) -> Iterator[tuple[Path, Tree]]:
-        """Every node with its path, this one first."""
-        yield path, self
-        items = self.value.items() if isinstance(self.value, dict) else enumerate(self.value) if isinstance(self.value, tuple) else ()
-        for step, child in items:
-            yield from child.walk((*path, step))
 
     def replaced(self, path: Path, node: Tree, key: Span) -> Tree:
         """This tree with `node` at `path`; every step but the last must exist."""

@@ -43,7 +43,7 @@ def validate(tree: Tree, findings: Findings) -> tuple[Spec | None, tuple[Path, .
     errors: list[ErrorDetails] = []
     spec = None
     try:
-        spec = Spec.model_validate(tree.plain())
+        spec = Spec.model_validate(tree.plain)
     except ValidationError as error:
         errors = error.errors(include_url=False)
     if any(item["loc"] == ("hopgraph",) and item["type"] != "missing" for item in errors):
@@ -68,7 +68,7 @@ def _without_mistakes(tree: Tree, mistakes: list[Path]) -> tuple[Spec | None, tu
         if len(path) > 3 and _meant(path) is None:  # what it was to say of a layer or a factor is not known
             broken.append(path[:-1])
     try:
-        return Spec.model_validate(tree.plain()), tuple(broken)
+        return Spec.model_validate(tree.plain), tuple(broken)
     except ValidationError:
         return None, ()
 
@@ -76,7 +76,7 @@ def _without_mistakes(tree: Tree, mistakes: list[Path]) -> tuple[Spec | None, tu
 def _unknown(tree: Tree) -> Iterator[Path]:
     """The fields of a tree that are not part of the language."""
     try:
-        Spec.model_validate(tree.plain())
+        Spec.model_validate(tree.plain)
     except ValidationError as error:
         for item in error.errors(include_url=False):
             path = item["loc"]
@@ -109,9 +109,9 @@ def _report_nulls(tree: Tree, mistakes: list[Path], findings: Findings) -> list[
     """Report names without a value, where no other mistake is; a record may stand without options."""
     found: list[Path] = []
     told = {_written(mistake, tree) for mistake in mistakes}
-    for path, node in tree.walk():
-        known = path in told or any(path[: len(mistake)] == mistake for mistake in mistakes)
-        if node.value is not None or path[:1] in ((), ("variants",)) or isinstance(path[-1], int) or known:
+    for path in tree.nulls:
+        told_of = path in told or any(path[: len(mistake)] == mistake for mistake in mistakes)
+        if path[:1] in ((), ("variants",), ("weights",)) or isinstance(path[-1], int) or told_of:
             continue
         owner = fields_at(Spec, path[:-1])
         if owner is None or not _is_table(owner):
@@ -170,7 +170,8 @@ def _bad_value(path: Path, item: Mapping[str, Any], findings: Findings) -> None:
     given = item.get("input")
     near = similar(given, _words(expected)) if isinstance(given, str) else []
     helps = ["write " + " or ".join(f"`{word}`" for word in near)] if near else []
-    findings.add("bad-value", f"{_subject(path)} should be {expected}", At(path), helps=helps)
+    at = At(path, key=item["loc"][-1:] == ("[key]",))
+    findings.add("bad-value", f"{_subject(path)} should be {expected}", at, helps=helps)
 
 
 def _written(path: Path, tree: Tree) -> Path:
