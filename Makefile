@@ -5,7 +5,7 @@ PYTHON ?= python3
 OUT ?= demo
 BIN := .venv/bin
 
-.PHONY: help demo test test-all lint format wheel clean
+.PHONY: help demo catalogue test test-all lint format wheel clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what there is
@@ -24,6 +24,9 @@ help:  ## Say what there is
 demo: .venv/.demo  ## Train, export and measure four variants of one spec; write demo/report.html
 	$(BIN)/hopgraph compare paramixer --variant digits --variants symmetric,asymmetric,broken,vanilla \
 		--data digits --seeds 0,1,2 --epochs 12 --to onnx,tensorrt --out $(OUT) --force
+
+catalogue: .venv/.demo  ## Check, compile, train for a few steps, export and run every shipped spec; a line for each
+	$(BIN)/python -m benchmarks.catalogue
 
 test: .venv/.dev  ## Run the tests that take seconds
 	$(BIN)/python -m pytest -m 'not slow and not gpu'

@@ -12,8 +12,7 @@ import math
 import os
 import shlex
 import sys
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -21,12 +20,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hopgraph.console import listed, listed_numbers, print_json, print_or_write, print_table, progress
 from hopgraph.errors import Diagnostic, HopgraphError
 
 if TYPE_CHECKING:
-    from hopgraph.bench.compare import Progress
     from hopgraph.bench.results import Comparison
-    from hopgraph.bench.table import Table
     from hopgraph.passes.pipeline import CheckedSpec
 
 
@@ -54,8 +52,8 @@ Version = Annotated[bool, typer.Option("--version", callback=_version, is_eager=
 AllowLarge = Annotated[bool, typer.Option("--allow-large", help="Allocate a model of more than a thousand million parameters.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace the output if it exists.")]
 Epochs = Annotated[int, typer.Option(min=1, help="How often to go through the training data.")]
-DataName = Annotated[str, typer.Option("--data", metavar="NAME", help="The data set: `digits` is embedded.")]
-BatchSize = Annotated[int, typer.Option(min=1, help="Images in a training step.")]
+DataName = Annotated[str, typer.Option("--data", metavar="NAME", help="`digits` or `digits-retrieval`, embedded, or a text: .txt, .md.")]
+BatchSize = Annotated[int, typer.Option(min=1, help="Examples in a training step.")]
 LearningRate = Annotated[float, typer.Option(min=0.0, help="AdamW's rate after warm-up.")]
 WeightDecay = Annotated[float, typer.Option(min=0.0, help="AdamW's decay of matrices.")]
 
@@ -92,42 +90,6 @@ def _load(spec: str, variant: str | None, settings: Sequence[str] | None) -> Che
     return load(spec, variant, settings)
 
 
-def _print_json(data: object) -> None:
-    print(json.dumps(data, indent=1))
-
-
-def _print_table(table: Table) -> None:
-    """The table as wide as its text, so that nothing of it is cut where the output is no terminal."""
-    from rich.console import Console
-    from rich.table import Table as RichTable
-
-    shown = RichTable(*table.columns, show_lines=True)
-    for row in table.rows:
-        shown.add_row(*row)
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=max(len(" ".join(cells)) for cells in (table.columns, *table.rows)) + 3 * len(table.columns) + 1)
-    console.print(shown)
-
-
-@contextmanager
-def _progress(quiet: bool) -> Generator[Progress]:
-    """A progress bar on standard error: call it with what is done, and how many of how many steps are behind."""
-    from rich.console import Console
-    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-    from rich.progress import Progress as ProgressBar
-
-    percentage, what = TextColumn("{task.percentage:>3.0f}%"), TextColumn("{task.description}")
-    columns = (BarColumn(), percentage, TimeElapsedColumn(), TimeRemainingColumn(), what)
-    with ProgressBar(*columns, console=Console(stderr=True), disable=quiet) as bar:
-        task = bar.add_task("starting", total=None)
-
-        def tell(what: str, done: int, total: int) -> None:
-            bar.update(task, description=what, completed=done, total=total)
-
-        yield tell
-
-
 @app.command()
 def check(spec: Spec, variant: Variant = None, settings: Setting = None, as_json: AsJson = False) -> None:
     """Check a spec: its fields, shapes, symmetry and certificate, and every variant that it declares."""
@@ -139,7 +101,7 @@ def check(spec: Spec, variant: Variant = None, settings: Setting = None, as_json
         _load(spec, name, settings)
     facts = summary(checked)
     if as_json:
-        _print_json({**facts, "variants": others})
+        print_json({**facts, "variants": others})
         return
     print(f"{checked.loaded.source.name}: correct" + (f", and so are its variants {', '.join(others)}" if others else ""))
     print(f"  {facts['parameters']:,} parameters; {facts['input']} -> {facts['output']}; {facts['symmetry']}")
@@ -171,17 +133,7 @@ def show(
     """Show a spec: its layers, synapses, pulls, shapes, parameters and certificate; its equations; or its picture."""
     from hopgraph.show import show as show_spec
 
-    _print_or_write(show_spec(_load(spec, variant, settings), "json" if as_json else form.value), out)
-
-
-def _print_or_write(text: str, out: Path | None) -> None:
-    if out is None:
-        print(text, end="")
-        return
-    from hopgraph.files import write_text
-
-    write_text(out, text)
-    print(f"wrote {out}")
+    print_or_write(show_spec(_load(spec, variant, settings), "json" if as_json else form.value), out)
 
 
 @app.command()
@@ -191,7 +143,21 @@ def schema(
     """Write the JSON Schema of specs, for editors that complete and check as one types."""
     from hopgraph.frontend.schema import schema_text
 
-    _print_or_write(schema_text(), out)
+    print_or_write(schema_text(), out)
+
+
+@app.command()
+def catalogue(
+    out: Annotated[Path | None, typer.Option("-o", "--out", metavar="FILE", help="The file to write; else it is printed.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what is shipped: each architecture with its sizes, its certificate, what breaks its symmetry, and its symmetric sibling."""
+    from hopgraph.show.catalogue import as_markdown, entries
+
+    if as_json:
+        print_json([asdict(entry) for entry in entries()])
+        return
+    print_or_write(as_markdown(), out)
 
 
 @app.command()
@@ -259,11 +225,11 @@ def verify(
         verify_spec(checked, label, batch=batch, steps=steps, seed=seed, allow_large=allow_large) for label, checked in specs.items()
     ]
     if as_json:
-        _print_json([result.as_json() for result in results])
+        print_json([result.as_json() for result in results])
     else:
         from hopgraph.bench.table import verification_table
 
-        _print_table(verification_table(results))
+        print_table(verification_table(results))
     problems = [f"{result.variant}: {problem}" for result in results for problem in result.problems]
     if problems:
         raise HopgraphError([Diagnostic("verification", problem) for problem in problems])
@@ -319,12 +285,12 @@ def recall(
     request = Request(patterns, tensor, weights, into, state, corrupt, noise, seed, block, steps, tolerance, out, force, allow_large)
     report = run_recall(spec, variant, settings, request)
     if as_json:
-        _print_json(report.as_json())
+        print_json(report.as_json())
         return
     if trace:
         print(report.trace)
     else:
-        _print_table(report.table)
+        print_table(report.table)
     print(report.summary)
 
 
@@ -349,18 +315,66 @@ def train(
     from hopgraph.train.data import load_data
     from hopgraph.train.loop import Settings
     from hopgraph.train.loop import train as train_spec
+    from hopgraph.train.run import told
 
     plan = Settings(epochs, seed, batch_size, learning_rate, weight_decay)
-    with _progress(as_json) as tell:
+    with progress(as_json) as tell:
 
         def report(epoch: int, measured: Any) -> None:
-            tell(f"epoch {epoch}: loss {measured.loss:.3f}, test accuracy {measured.test_accuracy:.3f}", epoch, epochs)
+            tell(f"epoch {epoch}: loss {measured.loss:.3f}, {told(measured.test, 3)}", epoch, epochs)
 
         record = train_spec(checked, load_data(data), plan, out, force=force, report=report, allow_large=allow_large)
     if as_json:
-        _print_json(asdict(record))
+        print_json(asdict(record))
     else:
-        print(f"wrote {out}: test accuracy {record.test_accuracy:.4f} after {epochs} epochs")
+        print(f"wrote {out}: {record.task}, {record.summary} after {epochs} epochs")
+
+
+@app.command()
+def import_weights(
+    spec: Spec,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Published weights: .safetensors, .npz, or a torch file of tensors.")],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="RUN", help="The folder to write.")],
+    variant: Variant = None,
+    settings: Setting = None,
+    mean: Annotated[str, typer.Option(metavar="R,G,B", help="What is subtracted from pixels between 0 and 1; 0 by default.")] = "",
+    std: Annotated[str, typer.Option(metavar="R,G,B", help="What they are then divided by; 1 by default.")] = "",
+    labels: Annotated[Path | None, typer.Option(metavar="FILE", help="The names of the classes, one a line; numbers by default.")] = None,
+    force: Force = False,
+    allow_large: AllowLarge = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write a run of published weights, by the table `weights` of the spec. What is missing or left over is told at once."""
+    reading = (listed_numbers(mean, "--mean"), listed_numbers(std, "--std"), labels)
+    checked = _load(spec, variant, settings)
+    from hopgraph.train.importing import Reading, import_run
+
+    import_run(checked, file, Reading(*reading), out, force=force, allow_large=allow_large)
+    count = len(checked.program.parameters)
+    if as_json:
+        print_json({"run": str(out), "tensors": count, "parameters": checked.parameter_count})
+    else:
+        print(f"wrote {out}: {count} tensors, {checked.parameter_count:,} parameters")
+
+
+@app.command()
+def fold(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A folder that `train` wrote.")],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="RUN2", help="The folder to write.")],
+    force: Force = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write the folded form of a run: batch norms, scales and parallel branches merged into the linear maps beside them."""
+    from hopgraph.export.folded import fold_run
+    from hopgraph.train.run import read_run
+
+    given = read_run(run)
+    folded = fold_run(given, out, force)
+    before, after = given.spec.parameter_count, folded.spec.parameter_count
+    if as_json:
+        print_json({"run": str(out), "parameters_before": before, "parameters": after})
+    else:
+        print(f"wrote {out}: {after:,} parameters of {before:,}")
 
 
 @app.command()
@@ -375,14 +389,14 @@ def export(
     from hopgraph.export.bundle import export as export_run
     from hopgraph.train.run import read_run
 
-    bundle = export_run(read_run(run), _names(to), out, force)
+    bundle = export_run(read_run(run), listed(to), out, force)
     if as_json:
-        _print_json(asdict(bundle.manifest))
+        print_json(asdict(bundle.manifest))
         return
     from hopgraph.bench.table import bundle_table
 
     print(f"wrote {out}")
-    _print_table(bundle_table(bundle.manifest))
+    print_table(bundle_table(bundle.manifest))
 
 
 @app.command()
@@ -394,19 +408,19 @@ def bench(
     as_json: AsJson = False,
 ) -> None:
     """Measure latency and throughput, each bundle and runtime in its own process, rounds interleaved."""
-    sizes = [int(size) if size.isdecimal() else 0 for size in _names(batch)]
+    sizes = [int(size) if size.isdecimal() else 0 for size in listed(batch)]
     if not sizes or 0 in sizes:
         raise typer.BadParameter("batch sizes are positive integers, as 1,64", param_hint="--batch")
     from hopgraph.bench.measure import candidates, measure
     from hopgraph.bench.table import bench_table
     from hopgraph.export.bundle import open_bundle
 
-    chosen = candidates([open_bundle(path) for path in bundles], _names(runtime) if runtime else None)
+    chosen = candidates([open_bundle(path) for path in bundles], listed(runtime) if runtime else None)
     measured = measure(chosen, sizes, threads)
     if as_json:
-        _print_json(asdict(measured))
+        print_json(asdict(measured))
     else:
-        _print_table(bench_table(measured))
+        print_table(bench_table(measured))
 
 
 @app.command()
@@ -442,8 +456,8 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Train, export and measure variants of one spec: one table, and a report."""
-    numbers = [int(seed) for seed in _names(seeds) if seed.isdecimal()]
-    if not numbers or len(set(numbers)) != len(_names(seeds)):
+    numbers = [int(seed) for seed in listed(seeds) if seed.isdecimal()]
+    if not numbers or len(set(numbers)) != len(listed(seeds)):
         raise typer.BadParameter("seeds are different integers, as 0,1,2", param_hint="--seeds")
     base = _load(spec, variant, settings)
     from hopgraph.bench.compare import Plan, require_variants
@@ -452,30 +466,26 @@ def compare(
     from hopgraph.train.data import load_data
     from hopgraph.train.loop import Settings
 
-    names = _names(variants)
+    names = listed(variants)
     require_variants(base, names)
-    for name in _names(to):
+    for name in listed(to):
         find_exporter(name)
     specs = {name: _load(spec, f"{name},{variant}" if variant else name, settings) for name in names}
     training = Settings(epochs, numbers[0], batch_size, learning_rate, weight_decay)
-    plan = Plan(specs, tuple(numbers), training, tuple(_names(to)), "hopgraph " + shlex.join(sys.argv[1:]))
-    with _progress(as_json) as tell:
+    plan = Plan(specs, tuple(numbers), training, tuple(listed(to)), "hopgraph " + shlex.join(sys.argv[1:]))
+    with progress(as_json) as tell:
         comparison = compare_variants(plan, load_data(data), out, force=force, progress=tell)
     _print_comparison(comparison, out, as_json)
 
 
 def _print_comparison(comparison: Comparison, out: Path, as_json: bool) -> None:
     if as_json:
-        _print_json(asdict(comparison))
+        print_json(asdict(comparison))
         return
     from hopgraph.bench.table import comparison_table
 
-    _print_table(comparison_table(comparison))
+    print_table(comparison_table(comparison))
     print(f"wrote {out / 'report.html'}")
-
-
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 @app.callback()

@@ -8,6 +8,7 @@ import random
 import re
 import string
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any, cast
 
 from hopgraph.errors import Path, Source
@@ -252,7 +253,7 @@ TREE: list[Callable[[random.Random, Any], None]] = [
 
 def plain(text: str) -> Any:
     """A spec as plain data."""
-    return parse(Source("spec.yaml", text)).plain()
+    return deepcopy(parse(Source("spec.yaml", text)).plain)
 
 
 def mutant(rng: random.Random, text: str) -> str:

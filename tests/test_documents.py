@@ -18,7 +18,7 @@ LANGUAGE = (ROOT / "docs" / "language.md").read_text(encoding="utf-8")
 NAMES = {
     "Lagrangians": list(LAGRANGIANS),
     "maps": [*MAPS, "sum"],
-    "operations": list(ENDS),
+    "operations": [*ENDS, "sum"],
     "fields": [name for model in (Spec, Block, Layer, Synapse, Update, Stage) for name in fields_of(model)],
     "verdicts": [verdict.value for verdict in Verdict],
 }

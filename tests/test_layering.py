@@ -28,6 +28,7 @@ ORDER = [
     "export",
     "bench",
     "recall",
+    "console",
     "cli",
     "__main__",
 ]

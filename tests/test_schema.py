@@ -35,7 +35,7 @@ def validator() -> Draft202012Validator:
 
 
 def refused_by_schema(tree: Tree) -> bool:
-    return not validator().is_valid(tree.plain())  # pyright: ignore[reportUnknownMemberType]
+    return not validator().is_valid(tree.plain)  # pyright: ignore[reportUnknownMemberType]
 
 
 def codes_of(tree: Tree) -> set[str]:
@@ -64,7 +64,7 @@ def test_every_shipped_spec_is_valid_under_every_variant(name: str, variant: str
     findings = Findings()
     tree = apply_variants(shipped_tree(name), [variant] if variant else [], findings)
     assert findings.found == []
-    errors = [error.message for error in validator().iter_errors(tree.plain())]  # pyright: ignore[reportUnknownMemberType]
+    errors = [error.message for error in validator().iter_errors(tree.plain)]  # pyright: ignore[reportUnknownMemberType]
     assert errors == []
 
 
@@ -124,7 +124,7 @@ def snippets() -> Iterator[tuple[str, Tree, bool]]:
                 yield path, value, good
 
 
-ROWS = [pytest.param(path, value, good, id=f"{path}={value.plain()}") for path, value, good in snippets()]
+ROWS = [pytest.param(path, value, good, id=f"{path}={value.plain}") for path, value, good in snippets()]
 
 
 @pytest.mark.parametrize(("path", "value", "good"), ROWS)
@@ -139,7 +139,7 @@ def test_stages_stand_in_place_of_a_block() -> None:
     tree = parse(Source("small.yaml", SPEC))
     block = tree.at(("block",))
     assert block is not None
-    stages = Tree.of([{"block": block.plain(), "down": [{"mean": "n"}], "dims": {"C": 4}}], tree.span)
+    stages = Tree.of([{"block": block.plain, "down": [{"mean": "n"}], "dims": {"C": 4}}], tree.span)
     several = tree.without(("block",)).replaced(("stages",), stages, tree.span)
     assert codes_of(several) == set()
     assert not refused_by_schema(several)
@@ -150,7 +150,7 @@ def test_stages_stand_in_place_of_a_block() -> None:
 
 
 def test_every_record_is_offered_by_name() -> None:
-    for table, key in ((LAGRANGIANS, "Lagrangian"), ({**MAPS, "sum": None}, "linear_map"), (ENDS, "operation")):
+    for table, key in ((LAGRANGIANS, "Lagrangian"), ({**MAPS, "sum": None}, "linear_map"), ({**ENDS, "sum": None}, "operation")):
         fields = fields_of(json_schema()["$defs"][key])
         assert set(fields) == set(table)
         assert [name for name, field in fields.items() if field == {}] == [], "a record's options do not tell their shorthand (as_written)"

@@ -14,7 +14,7 @@ from hopgraph.frontend.tree import Tree, parse
 
 
 def read(text: str) -> Any:
-    return parse(Source("test.yaml", text)).plain()
+    return parse(Source("test.yaml", text)).plain
 
 
 def shown(span: Span) -> str:
@@ -166,7 +166,7 @@ def leaves(tree: Tree, path: Path = ()) -> Iterator[tuple[Path, Tree]]:
 def test_every_span_marks_its_own_text(document: dict[str, Any], flow: bool) -> None:
     text = json.dumps(document) if flow else block_style(document)
     tree = parse(Source("test.yaml", text))
-    assert tree.plain() == document
+    assert tree.plain == document
     for path, leaf in leaves(tree):
         assert shown(tree.locate(At(path))) == json.dumps(leaf.value)
         if path and isinstance(path[-1], str):
@@ -222,10 +222,10 @@ def test_replacing_and_leaving_out() -> None:
     tree = parse(Source("test.yaml", "a: {b: [1, {c: 2}]}"))
     span = Span(Source("other", "9"), 1, 1, 1)
     laid = tree.replaced(("a", "b", 1, "c"), Tree.of(9, span), span)
-    assert laid.plain() == {"a": {"b": [1, {"c": 9}]}}
+    assert laid.plain == {"a": {"b": [1, {"c": 9}]}}
     assert str(laid.locate(At(("a", "b", 1, "c")))) == "other:1:1"
-    assert laid.without(("a", "b", 1, "c")).plain() == {"a": {"b": [1, {}]}}
-    assert tree.plain() == {"a": {"b": [1, {"c": 2}]}}
+    assert laid.without(("a", "b", 1, "c")).plain == {"a": {"b": [1, {}]}}
+    assert tree.plain == {"a": {"b": [1, {"c": 2}]}}
     assert tree.at(("a", "b", 0)) == tree.child("a").child("b").child(0)  # type: ignore[union-attr]
     assert tree.at(("a", "z", 0)) is None
-    assert Tree.of({"x": [1, {"y": None}]}, span).plain() == {"x": [1, {"y": None}]}
+    assert Tree.of({"x": [1, {"y": None}]}, span).plain == {"x": [1, {"y": None}]}

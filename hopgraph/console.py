@@ -1,0 +1,80 @@
+"""What the commands print: JSON, tables, files, progress; and the lists that their options take."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from hopgraph.bench.compare import Progress
+    from hopgraph.bench.table import Table
+
+
+def print_json(data: object) -> None:
+    """Plain data, indented."""
+    print(json.dumps(data, indent=1))
+
+
+def print_table(table: Table) -> None:
+    """The table as wide as its text, so that nothing of it is cut where the output is no terminal."""
+    from rich.console import Console
+    from rich.table import Table as RichTable
+
+    shown = RichTable(*table.columns, show_lines=True)
+    for row in table.rows:
+        shown.add_row(*row)
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=max(len(" ".join(cells)) for cells in (table.columns, *table.rows)) + 3 * len(table.columns) + 1)
+    console.print(shown)
+
+
+@contextmanager
+def progress(quiet: bool) -> Generator[Progress]:
+    """A progress bar on standard error: call it with what is done, and how many of how many steps are behind."""
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import Progress as ProgressBar
+
+    percentage, what = TextColumn("{task.percentage:>3.0f}%"), TextColumn("{task.description}")
+    columns = (BarColumn(), percentage, TimeElapsedColumn(), TimeRemainingColumn(), what)
+    with ProgressBar(*columns, console=Console(stderr=True), disable=quiet) as bar:
+        task = bar.add_task("starting", total=None)
+
+        def tell(what: str, done: int, total: int) -> None:
+            bar.update(task, description=what, completed=done, total=total)
+
+        yield tell
+
+
+def print_or_write(text: str, out: Path | None) -> None:
+    """A text into a file, or on standard output where there is none."""
+    if out is None:
+        print(text, end="")
+        return
+    from hopgraph.files import write_text
+
+    write_text(out, text)
+    print(f"wrote {out}")
+
+
+def listed_numbers(text: str, option: str) -> tuple[float, ...]:
+    """The numbers in `0.5,0.5,0.5`. Wrong usage where one is none."""
+    try:
+        found = tuple(map(float, listed(text)))
+    except ValueError:
+        found = (math.nan,)
+    if not all(map(math.isfinite, found)):
+        raise typer.BadParameter("numbers, as 0.5,0.5,0.5", param_hint=option)
+    return found
+
+
+def listed(text: str) -> list[str]:
+    """The words in `a,b`."""
+    return [name.strip() for name in text.split(",") if name.strip()]
