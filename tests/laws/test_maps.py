@@ -17,7 +17,9 @@ from torch import Tensor, nn
 
 from hopgraph.energy.maps import MAPS, LinearMap, Signature
 from hopgraph.energy.records import Axes, Options, Value
-from hopgraph.lower.model import compiled
+from hopgraph.errors import Source
+from hopgraph.lower.model import compile_model, compiled
+from hopgraph.passes.pipeline import load
 from hopgraph.program.builder import Builder
 
 from .programs import LAW, Weights, generator, points, resolved, stored, written
@@ -420,3 +422,20 @@ def test_a_spectral_limit_is_reached_only_from_above() -> None:
     small, large = (lowered(spectral, {"weight": x * size}).forward(x) for size in (0.5, 4.0))
     assert torch.allclose(small, 0.5 * x, rtol=0, atol=1e-15)
     assert torch.allclose(large, 0.9 * x, rtol=0, atol=1e-15)
+
+
+def test_a_dense_map_starts_as_it_says() -> None:
+    spec = """
+hopgraph: 1
+name: start
+input: {tensor: {c: 200}}
+block:
+  axes: {c: 200, m: 300}
+  layers: {x: {axes: [c], lagrangian: tanh}, h: {axes: [m], lagrangian: relu, fast: true}}
+  synapses: {s: {factors: {h: h, x: {layer: x, through: [{dense: {c: m, bias: true, start: {weight: 0.01, bias: -0.5}}}]}}}}
+"""
+    model = compile_model(load(Source("start.yaml", spec)))
+    weight, bias = (model.stored(f"blocks.0.s.x.dense.{name}") for name in ("weight", "bias"))
+    assert weight.std().item() == pytest.approx(0.01 * 0.8796, rel=0.02)  # cut at two deviations
+    assert weight.abs().max() <= 0.02
+    assert (bias == -0.5).all()

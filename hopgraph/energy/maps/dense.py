@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
-from pydantic import BeforeValidator, StrictBool
+from pydantic import BeforeValidator, StrictBool, StrictFloat, StrictInt
 
 from hopgraph.energy.maps.axes import ordered, replaced, require_apart, require_axes, require_equal, shape_of
 from hopgraph.energy.maps.patterns import CAUSAL, Pattern, kept, pattern_fields, written
@@ -27,7 +28,7 @@ from hopgraph.energy.options import (
     without_null,
     wrong,
 )
-from hopgraph.energy.records import ZEROS, Axes, Emitter, Options, ParameterSpec, RecordError, Sizes, Value, Weights, xavier
+from hopgraph.energy.records import Axes, Emitter, Options, ParameterSpec, RecordError, Sizes, Value, Weights, constant, xavier
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,8 +37,15 @@ RANK = "rank'"
 """The label of the axis inside a product of two matrices; no axis of a spec has such a name."""
 
 
-OPTIONS = ("bias", "per", "mask", "toeplitz", "rank", "spectral")
+OPTIONS = ("bias", "per", "mask", "toeplitz", "rank", "spectral", "start")
 """What stands beside the axes in `{c: m, bias: true}`."""
+
+
+class Start(OptionModel):
+    """How a map starts: `weight` is the deviation of a normal start, cut at two of them, `bias` the number that the bias starts at."""
+
+    weight: Positive | None = None
+    bias: StrictInt | StrictFloat = 0
 
 
 def _new_axes(value: Any) -> Any:
@@ -50,7 +58,8 @@ class Dense(OptionModel):
     `{from: [h, y], to: c}` maps several axes at once; the new ones stand where the first of them stood. `bias: true` adds a
     bias over the new axes. `per: [h]` has a matrix for each position on axes of the input. `mask` keeps a part of the matrix,
     W * M: `causal`, `strict`, `off_diagonal` or `{band: w}`. `toeplitz: true` is W[i, j] = t[i - j + N - 1]. `rank: r` is
-    W = U V with r columns in U. `spectral: b` divides W by max(1, sigma / b), sigma its greatest singular value.
+    W = U V with r columns in U. `spectral: b` divides W by max(1, sigma / b), sigma its greatest singular value. `start` says how
+    the matrix and the bias start: uniformly within Glorot's bound and at 0 where nothing is said.
     """
 
     axes: dict[AxisName, Annotated[tuple[str, ...], BeforeValidator(_new_axes)]]
@@ -61,6 +70,7 @@ class Dense(OptionModel):
     toeplitz: StrictBool = False
     rank: DimField | None = None
     spectral: Positive | None = None
+    start: Start | None = None
 
     @classmethod
     def as_written(cls, mapping: JsonSchema) -> JsonSchema:
@@ -127,8 +137,11 @@ def _parameters(options: Options, signature: Signature) -> dict[str, ParameterSp
     per, new, old = tuple(options["per"]), _new(options), _old(options)
     bias = (*per, *new)
     found = _matrices(options, signature.sizes, per, tuple(_label(axis, old) for axis in new), old)
+    start: Options = options["start"] or {"weight": None, "bias": 0}
+    if start["weight"] is not None:
+        found = {name: replace(spec, init=("normal", start["weight"])) for name, spec in found.items()}
     if options["bias"]:
-        found["bias"] = ParameterSpec(bias, shape_of(bias, signature.sizes), ZEROS, offset=True)
+        found["bias"] = ParameterSpec(bias, shape_of(bias, signature.sizes), constant(start["bias"]), offset=True)
     return found
 
 
