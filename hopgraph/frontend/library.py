@@ -1,13 +1,17 @@
-"""Where specs are found: a path, or the name of one that is shipped."""
+"""Where specs and recipes are found: a path, or the name of one that is shipped."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 
-from hopgraph.errors import Diagnostic, HopgraphError, Source, listing, rename_help
+from hopgraph.errors import Diagnostic, HopgraphError, Source, article, listing, rename_help
 from hopgraph.frontend.tree import MAX_CHARACTERS
+
+RECIPES = "recipes"
+"""The folder of the shipped recipes, beside those of the specs' families."""
 
 
 def specs_root() -> Path:
@@ -22,30 +26,45 @@ def shipped() -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path in sorted(root.glob("*/*.yaml")):
         family = path.parent.name
-        found[family if path.stem == family else f"{family}/{path.stem}"] = path
+        if family != RECIPES:
+            found[family if path.stem == family else f"{family}/{path.stem}"] = path
     return found
+
+
+def shipped_recipes() -> dict[str, Path]:
+    """The shipped recipes by name."""
+    return {path.stem: path for path in sorted((specs_root() / RECIPES).glob("*.yaml"))}
 
 
 def read(spec: str | Path) -> Source:
     """The text of a spec given by path or by shipped name. Raises HopgraphError."""
-    path, known = Path(spec), shipped()
-    if str(spec) in known and (path.is_dir() or not path.exists()):
-        found = known[str(spec)]
-        return Source(f"specs/{found.parent.name}/{found.name}", read_text(found))
+    return _read(spec, shipped(), "spec")
+
+
+def read_recipe_text(recipe: str | Path) -> Source:
+    """The text of a recipe given by path or by shipped name. Raises HopgraphError."""
+    return _read(recipe, shipped_recipes(), "recipe")
+
+
+def _read(given: str | Path, known: Mapping[str, Path], noun: str) -> Source:
+    path = Path(given)
+    if str(given) in known and (path.is_dir() or not path.exists()):
+        found = known[str(given)]
+        return Source(f"specs/{found.parent.name}/{found.name}", read_text(found, noun), noun)
     if path.suffix in (".yaml", ".yml") or os.path.lexists(path):
-        return Source(str(spec), read_text(path))
+        return Source(str(given), read_text(path, noun), noun)
     raise HopgraphError(
         Diagnostic(
-            "spec-unknown",
-            f"`{spec}` is neither a file nor the name of a shipped spec",
-            notes=(f"shipped specs: {listing(known)}",),
-            helps=(*rename_help(str(spec), known), "give the path of a .yaml file"),
+            f"{noun}-unknown",
+            f"`{given}` is neither a file nor the name of a shipped {noun}",
+            notes=(f"shipped {noun}s: {listing(known)}",),
+            helps=(*rename_help(str(given), known), "give the path of a .yaml file"),
         )
     )
 
 
-def read_text(path: Path) -> str:
-    """A spec's text, up to one character more than a spec may have. Raises HopgraphError: missing, a folder, not UTF-8."""
+def read_text(path: Path, noun: str = "spec") -> str:
+    """A file's text, up to one character more than it may have. Raises HopgraphError: missing, a folder, not UTF-8."""
     try:
         with path.open(encoding="utf-8-sig") as stream:
             return stream.read(MAX_CHARACTERS + 1)
@@ -53,7 +72,7 @@ def read_text(path: Path) -> str:
         raise HopgraphError(Diagnostic("file-missing", f"there is no file `{path}`")) from None
     except IsADirectoryError:
         helps = tuple(f"give a file in it, such as `{file}`" for file in sorted(path.glob("*.yaml"))[:1])
-        raise HopgraphError(Diagnostic("file-unreadable", f"`{path}` is a folder, not a spec", helps=helps)) from None
+        raise HopgraphError(Diagnostic("file-unreadable", f"`{path}` is a folder, not {article(noun)}", helps=helps)) from None
     except (OSError, ValueError) as error:
         reason = _reason(error)
         raise HopgraphError(Diagnostic("file-unreadable", f"`{path}` cannot be read: {reason}")) from None

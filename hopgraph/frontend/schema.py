@@ -1,4 +1,4 @@
-"""The JSON Schema of a spec (draft 2020-12), from the models that validate it: editors complete and check by it.
+"""The JSON Schema of a language (draft 2020-12), from the models that validate it: editors complete and check by it.
 
 The models tell their shorthands themselves (`as_written`, `WithJsonSchema`). Added here are the descriptions of fields, which
 are what the docstring of their model says of them.
@@ -17,7 +17,7 @@ from pydantic_core import core_schema
 from hopgraph.energy.lagrangians import LAGRANGIANS
 from hopgraph.energy.options import Dim, Real
 from hopgraph.frontend import choice, choices, spec, symmetry, update, weights
-from hopgraph.frontend.spec import Spec
+from hopgraph.frontend.grammar import SPEC, Grammar, Model
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 TOLD = tuple(module.__name__ for module in (choice, choices, spec, symmetry, update, weights))
@@ -65,19 +65,20 @@ class _Generator(GenerateJsonSchema):
         made = super().generate(schema, mode)
         for part in (made, *made["$defs"].values()):
             _drop_title(part)
-        _add_formulas(made["$defs"]["Lagrangian"])
         return {"$schema": self.schema_dialect, **made}
 
 
-def json_schema() -> dict[str, Any]:
-    """The JSON Schema of a spec; the same at every call."""
-    made = Spec.model_json_schema(schema_generator=_Generator)
-    return {"$schema": made.pop("$schema"), "title": "HopGraph spec", **made}
+def json_schema(grammar: Grammar[Model] = SPEC) -> dict[str, Any]:
+    """The JSON Schema of a language; the same at every call."""
+    made = grammar.model.model_json_schema(schema_generator=_Generator)
+    if "Lagrangian" in made["$defs"]:
+        _add_formulas(made["$defs"]["Lagrangian"])
+    return {"$schema": made.pop("$schema"), "title": f"HopGraph {grammar.noun}", **made}
 
 
-def schema_text() -> str:
+def schema_text(grammar: Grammar[Model] = SPEC) -> str:
     """The JSON Schema as the text of the shipped file."""
-    return json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n"
+    return json.dumps(json_schema(grammar), indent=1, ensure_ascii=False) + "\n"
 
 
 def _holds_model(schema: Mapping[str, Any]) -> bool:

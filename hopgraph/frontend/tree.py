@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import yaml
 
-from hopgraph.errors import At, Diagnostic, Findings, HopgraphError, Path, Source, Span
+from hopgraph.errors import At, Diagnostic, Findings, HopgraphError, Path, Source, Span, article
 from hopgraph.frontend.syntax import syntax_error
 
 MAX_NODES = 5_000
@@ -163,7 +163,7 @@ def parse(source: Source, text: str | None = None) -> Tree:
         span = Span(source, loader.line + 1, loader.column + 1, 1) if loader else start
         raise HopgraphError(Diagnostic("yaml-syntax", "this number is too large", span)) from None
     if root is None:
-        raise HopgraphError(Diagnostic("yaml-syntax", "the file is empty", start, helps=("start from a shipped spec",)))
+        raise HopgraphError(Diagnostic("yaml-syntax", "the file is empty", start, helps=(f"start from a shipped {source.noun}",)))
     builder = _Builder(source, loader)
     tree = builder.build(root, 0)
     builder.findings.raise_if_any()
@@ -178,7 +178,8 @@ def parse_value(source: Source, start: int) -> Tree:
 
 
 def _limits(message: str, span: Span) -> HopgraphError:
-    return HopgraphError(Diagnostic("yaml-limits", message, span, helps=("write a spec by hand: it is a page of text",)))
+    help_line = f"write {article(span.source.noun)} by hand: it is a page of text"
+    return HopgraphError(Diagnostic("yaml-limits", message, span, helps=(help_line,)))
 
 
 class _Loader(yaml.SafeLoader):
