@@ -4,7 +4,7 @@
 |---|---|---|---|
 | classification | an image, or a tensor of as many elements | a number for each class | images |
 | reconstruction | the same | as many elements as it reads | images |
-| language | tokens [T], 256 or more of them | [T, V] | a text |
+| language | tokens [T], 256 or more of them | [T, V] | a text, as bytes where they are 256, else by a tokenizer |
 | retrieval | a tensor [n, c] | a score for each of the n positions, or for all but the first | lists |
 """
 
@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import torch
 import torch.nn.functional as F  # noqa: N812 (the name that torch's own documentation uses)
@@ -22,12 +22,25 @@ from torch import Generator, Tensor
 from hopgraph.errors import At, Diagnostic, HopgraphError
 from hopgraph.graph.ham import Ham
 from hopgraph.passes.pipeline import CheckedSpec
-from hopgraph.train.data import BYTES, Data, Examples, Images, Lists, Text
+from hopgraph.train.data import BYTES, SPLIT_SEED, Data, Examples, Images, Lists, Text
+from hopgraph.train.data.tokens import tokenized
+from hopgraph.train.recipe import Augment, Recipe
 
 Part = Literal["train", "test"]
 
+CHUNK = 4096
+"""So many images are corrupted at once."""
+
 Sums = dict[str, tuple[Tensor, Tensor | int]]
 """By the name of what is measured, two sums over a batch: their quotient over all batches is the measured value."""
+
+
+class Loss(Protocol):
+    """What is minimized: of outputs and targets, these smoothed so much."""
+
+    def __call__(self, outputs: Tensor, targets: Tensor, smoothing: float = 0.0, /) -> Tensor:
+        """The mean over a batch."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -35,15 +48,19 @@ class Task:
     """One kind of task.
 
     `misfit` says why a spec and a data set of the class `reads` do not go together for it, None where they do. `draw` makes the
-    examples of a part of the data, in training anew for each epoch. `loss` is what is minimized, `measure` what is told.
+    examples of a part of the data, in training anew for each epoch, and `prepare` a batch of their inputs, on the device where it is,
+    what the model reads. `loss` is what is minimized, its targets smoothed where the task has classes, and `measure` what is told.
     """
 
     name: str
     reads: type[Data]
     misfit: Callable[[CheckedSpec, Any], Diagnostic | None]
     draw: Callable[[Ham, Any, Part, Generator], Examples]
-    loss: Callable[[Tensor, Tensor], Tensor]
-    measure: Callable[[Tensor, Tensor], Sums]
+    prepare: Callable[[Ham, Any, Tensor], Tensor]
+    loss: Loss
+    measure: Callable[[Any, Tensor, Tensor], Sums]
+    augments: bool = False
+    smooths: bool = True
 
 
 def choose_task(spec: CheckedSpec, data: Data) -> Task:
@@ -57,6 +74,32 @@ def choose_task(spec: CheckedSpec, data: Data) -> Task:
     raise HopgraphError(misfits[0].located(spec.loaded))
 
 
+def fit_data(spec: CheckedSpec, data: Data) -> Data:
+    """The data as a spec reads them: a text by a tokenizer where the vocabulary is larger than the bytes. Raises HopgraphError."""
+    vocabulary = spec.ham.input.vocabulary
+    if isinstance(data, Text) and data.lengths is None and vocabulary is not None and vocabulary > BYTES:
+        return tokenized(data, vocabulary)
+    return data
+
+
+def require_recipe(task: Task, data: Data, recipe: Recipe) -> None:
+    """Raise HopgraphError where a recipe asks for what the task cannot do."""
+    asked: list[str] = []
+    if recipe.augment != Augment() and not task.augments:
+        asked.append("augment")
+    if recipe.label_smoothing and not task.smooths:
+        asked.append("label_smoothing")
+    if asked:
+        message = f"the recipe's `{asked[0]}` has no meaning for {task.name}, the task with `{data.name}`"
+        raise HopgraphError(Diagnostic("bad-value", message, helps=("leave it out, or choose another recipe",)))
+
+
+def first_test_inputs(task: Task, spec: CheckedSpec, data: Data, count: int) -> Tensor:
+    """The first inputs of the test split, as a model reads them, on the CPU."""
+    examples = task.draw(spec.ham, data, "test", torch.Generator().manual_seed(SPLIT_SEED))
+    return task.prepare(spec.ham, data, examples.inputs[:count])
+
+
 # --- what does not fit ------------------------------------------------------------------------------------------------
 
 _KINDS = {"image": "an image", "tokens": "tokens", "tensor": "a tensor"}
@@ -64,7 +107,7 @@ _KINDS = {"image": "an image", "tokens": "tokens", "tensor": "a tensor"}
 
 def _misfit(spec: CheckedSpec, data: Data, message: str, at: str, *helps: str) -> Diagnostic:
     """A diagnostic at a field of the spec, with the variants that fit the data, where the spec has the first and they were not chosen."""
-    known = spec.variant_names if data.variants[0] in spec.variant_names else []
+    known = spec.variant_names if data.variants and data.variants[0] in spec.variant_names else []
     fitting = [name for name in data.variants if name in known and name not in spec.loaded.variants]
     variants = (f"add `--variant {','.join(fitting)}`",) if fitting else ()
     ham = spec.ham
@@ -120,12 +163,22 @@ def _no_classification(spec: CheckedSpec, data: Images) -> Diagnostic | None:
 
 
 def _labelled(ham: Ham, data: Images, part: Part, generator: Generator) -> Examples:
-    found = data.train if part == "train" else data.test
-    return Examples(_read(ham, found.inputs), found.targets)
+    return data.train if part == "train" else data.test
 
 
-def _hits(outputs: Tensor, targets: Tensor) -> Sums:
-    return {"accuracy": ((outputs.argmax(-1) == targets).sum(), targets.numel())}
+def _normalized(ham: Ham, data: Images, inputs: Tensor) -> Tensor:
+    return _read(ham, data.normalized(inputs))
+
+
+def _class(outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
+    """Cross entropy with class numbers, or with the probability of each class."""
+    return F.cross_entropy(outputs, targets, label_smoothing=smoothing)
+
+
+def _hits(data: Data, outputs: Tensor, targets: Tensor) -> Sums:
+    """How often the largest output is that of the class, of probabilities the most probable one."""
+    classes = targets.argmax(-1) if targets.is_floating_point() else targets
+    return {"accuracy": ((outputs.argmax(-1) == classes).sum(), classes.numel())}
 
 
 def _no_reconstruction(spec: CheckedSpec, data: Images) -> Diagnostic | None:
@@ -138,11 +191,26 @@ def _no_reconstruction(spec: CheckedSpec, data: Images) -> Diagnostic | None:
 
 def _corrupted(ham: Ham, data: Images, part: Part, generator: Generator) -> Examples:
     """Images of which a random half of the elements is 0, the mean of the data, and the images as they were."""
-    clean = _read(ham, (data.train if part == "train" else data.test).inputs)
+    images = _labelled(ham, data, part, generator).inputs
+    starts = range(0, len(images), CHUNK)
+    parts = [_half(_normalized(ham, data, images[start : start + CHUNK]), ham, generator) for start in starts]
+    return Examples(torch.cat([part.inputs for part in parts]), torch.cat([part.targets for part in parts]))
+
+
+def _half(clean: Tensor, ham: Ham, generator: Generator) -> Examples:
     size = math.prod(clean.shape[1:])
     ranks = torch.rand(len(clean), size, generator=generator).argsort(1)
     kept = (ranks >= size // 2).reshape(clean.shape)
     return Examples(clean * kept, _laid_out(clean, ham).reshape(-1, *_gives(ham)))
+
+
+def _as_it_is(ham: Ham, data: Data, inputs: Tensor) -> Tensor:
+    return inputs
+
+
+def _square(outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
+    assert not smoothing, "require_recipe refuses it"
+    return F.mse_loss(outputs, targets)
 
 
 def _laid_out(images: Tensor, ham: Ham) -> Tensor:
@@ -162,7 +230,7 @@ def _patch(ham: Ham) -> int | None:
     return side if fits else None
 
 
-def _squares(outputs: Tensor, targets: Tensor) -> Sums:
+def _squares(data: Data, outputs: Tensor, targets: Tensor) -> Sums:
     """The squared error, relative to that of answering the mean of the training data, 0, everywhere."""
     return {"relative_error": ((outputs - targets).square().sum(), targets.square().sum())}
 
@@ -175,33 +243,48 @@ def _no_language(spec: CheckedSpec, data: Text) -> Diagnostic | None:
     if given.vocabulary is None:
         return _other_kind(spec, data, "text", "give a data set of images, as `--data digits`")
     (length,) = given.shape
-    if given.vocabulary < BYTES:
+    if given.vocabulary < data.vocabulary:
         message = f"a text is bytes, {BYTES} different tokens, and `{spec.name}` reads {given.vocabulary}"
-        return _misfit(spec, data, message, "input", f"set the vocabulary to {BYTES}")
-    if len(_gives(spec.ham)) != 2 or _gives(spec.ham)[0] != length or _gives(spec.ham)[1] < BYTES:
-        message = f"`{spec.name}` gives {_by(_gives(spec.ham))} numbers for {length} tokens, and a byte may be followed by {BYTES} others"
+        return _misfit(spec, data, message, "input", f"set the vocabulary to {BYTES}, or to more for a tokenizer of byte pairs")
+    if len(_gives(spec.ham)) != 2 or _gives(spec.ham)[0] != length or _gives(spec.ham)[1] < data.vocabulary:
+        gives, unit = _by(_gives(spec.ham)), _unit(data)
+        message = f"`{spec.name}` gives {gives} numbers for {length} tokens, and a {unit} may be followed by {data.vocabulary} others"
         return _misfit(spec, data, message, "readout", f"end the readout with `linear: {given.vocabulary}`, on the axis of the tokens")
     shorter = min(len(data.train), len(data.test))
     if shorter <= length:
-        parts = f"{len(data.train)} bytes for training and {len(data.test)} for validation"
+        parts = f"{len(data.train)} {_unit(data)}s for training and {len(data.test)} for validation"
         message = f"`{data.name}` has {parts}, and `{spec.name}` reads {length} and is asked for the next"
-        return _misfit(spec, data, message, "input", f"give a text of {10 * (length + 1)} bytes or more, or lower the length")
+        return _misfit(spec, data, message, "input", f"give a text of {10 * (length + 1)} {_unit(data)}s or more, or lower the length")
     return None
 
 
+def _unit(data: Text) -> str:
+    return "byte" if data.lengths is None else "token"
+
+
 def _windows(ham: Ham, data: Text, part: Part, generator: Generator) -> Examples:
-    """Windows of T + 1 bytes, T apart, so that every byte but the first is asked for once; what is left at the end is not used."""
+    """Windows of T + 1 tokens, T apart, so that every token but the first is asked for once; what is left at the end is not used."""
     (length,) = ham.input.shape
-    windows = (data.train if part == "train" else data.test).unfold(0, length + 1, length).long()
+    windows = (data.train if part == "train" else data.test).unfold(0, length + 1, length)
     return Examples(windows[:, :-1], windows[:, 1:])
 
 
-def _next_token(outputs: Tensor, targets: Tensor) -> Tensor:
-    return F.cross_entropy(outputs.flatten(0, -2), targets.flatten())
+def _tokens(ham: Ham, data: Text, inputs: Tensor) -> Tensor:
+    return inputs.long()
 
 
-def _next_bytes(outputs: Tensor, targets: Tensor) -> Sums:
-    return {"nats_per_byte": (_next_token(outputs, targets) * targets.numel(), targets.numel()), **_hits(outputs, targets)}
+def _next_token(outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
+    return F.cross_entropy(outputs.flatten(0, -2), targets.flatten().long(), label_smoothing=smoothing)
+
+
+def _surprise(data: Text, outputs: Tensor, targets: Tensor) -> Sums:
+    """Nats per byte, which compares whatever the tokens are, and per token where they are not the bytes."""
+    count, hits = targets.numel(), _hits(data, outputs, targets)
+    nats = _next_token(outputs, targets) * count
+    if data.lengths is None:
+        return {"nats_per_byte": (nats, count), **hits}
+    lengths = data.lengths.to(targets.device)[targets.long()].sum()
+    return {"nats_per_byte": (nats, lengths), "nats_per_token": (nats, count), **hits}
 
 
 # --- lists ------------------------------------------------------------------------------------------------------------
@@ -250,21 +333,21 @@ def _scores(outputs: Tensor, targets: Tensor) -> Tensor:
     return outputs.flatten(1)[:, -targets.shape[1] :]
 
 
-def _place(outputs: Tensor, targets: Tensor) -> Tensor:
-    return F.cross_entropy(_scores(outputs, targets), targets)
+def _place(outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
+    return F.cross_entropy(_scores(outputs, targets), targets, label_smoothing=smoothing)
 
 
-def _places(outputs: Tensor, targets: Tensor) -> Sums:
-    return _hits(_scores(outputs, targets), targets.argmax(1))
+def _places(data: Lists, outputs: Tensor, targets: Tensor) -> Sums:
+    return _hits(data, _scores(outputs, targets), targets)
 
 
 TASKS: dict[str, Task] = {
     task.name: task
     for task in (
-        Task("classification", Images, _no_classification, _labelled, F.cross_entropy, _hits),
-        Task("reconstruction", Images, _no_reconstruction, _corrupted, F.mse_loss, _squares),
-        Task("language", Text, _no_language, _windows, _next_token, _next_bytes),
-        Task("retrieval", Lists, _no_retrieval, _drawn, _place, _places),
+        Task("classification", Images, _no_classification, _labelled, _normalized, _class, _hits, augments=True),
+        Task("reconstruction", Images, _no_reconstruction, _corrupted, _as_it_is, _square, _squares, smooths=False),
+        Task("language", Text, _no_language, _windows, _tokens, _next_token, _surprise),
+        Task("retrieval", Lists, _no_retrieval, _drawn, _as_it_is, _place, _places),
     )
 }
 """Every kind by name. Where several take the same data, the first that fits is chosen."""

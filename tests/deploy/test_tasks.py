@@ -19,9 +19,11 @@ from hopgraph.export.bundle import export, open_bundle
 from hopgraph.export.predict import predict_files
 from hopgraph.passes.pipeline import CheckedSpec, load
 from hopgraph.train.data import Data, Images, Lists, Text, load_data
-from hopgraph.train.loop import Settings, draw_test, evaluate, train
+from hopgraph.train.evaluate import evaluate
+from hopgraph.train.loop import train
+from hopgraph.train.recipe import Augment, Optimizer, Recipe
 from hopgraph.train.run import Record, read_run
-from hopgraph.train.tasks import TASKS, choose_task
+from hopgraph.train.tasks import TASKS, choose_task, first_test_inputs, fit_data, require_recipe
 from tests.deploy.conftest import SMALL
 
 GOLDENS = Path(__file__).parents[1] / "golden" / "train"
@@ -134,7 +136,7 @@ def trained(case: str, data: dict[str, Data], path: Path, epochs: int = 3) -> Re
     name, variant, source, task = CASES[case]
     found = spec(name, variant)
     assert choose_task(found, data[source]) is TASKS[task]
-    return train(found, data[source], Settings(epochs=epochs, learning_rate=5e-3), path)
+    return train(found, data[source], Recipe(epochs=epochs, optimizer=Optimizer(learning_rate=5e-3)), path)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -149,8 +151,7 @@ def test_every_kind_trains_exports_and_builds_an_engine(case: str, data: dict[st
     assert set(bundle.manifest.files[1].parity) == {"onnxruntime"}
     assert bundle.manifest.files[2].bytes > 10_000
     assert open_bundle(tmp_path / "bundle").manifest.test == record.test
-    task, examples = TASKS[record.task], draw_test(TASKS[record.task], run.spec, data[CASES[case][2]])
-    assert evaluate(task, run.model, examples, 50) == pytest.approx(record.test, abs=1e-6)
+    assert evaluate(TASKS[record.task], run.spec, data[CASES[case][2]], run.model) == pytest.approx(record.test, abs=1e-6)
 
 
 @pytest.mark.parametrize("case", ["reconstruction by patches", "language", "retrieval"])
@@ -174,9 +175,11 @@ def test_each_kind_learns(data: dict[str, Data], tmp_path: Path) -> None:
 
 
 def drawn(name: str, variant: str | None, data: Data, seed: int = 0) -> tuple[Any, Any]:
+    """All training inputs as the model reads them, and the targets."""
     found = spec(name, variant)
-    examples = choose_task(found, data).draw(found.ham, data, "train", torch.Generator().manual_seed(seed))
-    return examples.inputs, examples.targets
+    task = choose_task(found, data)
+    examples = task.draw(found.ham, data, "train", torch.Generator().manual_seed(seed))
+    return task.prepare(found.ham, data, examples.inputs), examples.targets
 
 
 def test_half_of_the_elements_are_zeroed_and_others_in_the_next_epoch(data: dict[str, Data]) -> None:
@@ -193,8 +196,9 @@ def test_the_targets_of_patches_are_laid_out_as_the_patches_are_read(data: dict[
     digits = data["digits"]
     assert isinstance(digits, Images)
     _, targets = drawn("patches", None, digits)
+    normalized = digits.normalized(digits.train.inputs)
     for row, column, h, w in itertools.product(range(4), range(4), range(2), range(2)):
-        pixels = digits.train.inputs[:, 0, 2 * row + h, 2 * column + w]
+        pixels = normalized[:, 0, 2 * row + h, 2 * column + w]
         assert torch.equal(targets[:, 4 * row + column, 2 * h + w], pixels)
 
 
@@ -227,13 +231,97 @@ def test_a_score_for_the_query_itself_counts_for_nothing(data: dict[str, Data]) 
     task, others = TASKS["retrieval"], torch.randn(len(targets), 3, generator=torch.Generator().manual_seed(0))
     scores = torch.cat([torch.full((len(targets), 1), 100.0), others], 1)
     assert torch.equal(task.loss(scores[..., None], targets), task.loss(others, targets))
-    assert task.measure(scores, targets)["accuracy"][0] == task.measure(others, targets)["accuracy"][0]
+    lists = data["digits-retrieval"]
+    assert task.measure(lists, scores, targets)["accuracy"][0] == task.measure(lists, others, targets)["accuracy"][0]
 
 
 def test_the_relative_error_of_answering_the_mean_is_one(data: dict[str, Data]) -> None:
     _, targets = drawn("vector", None, data["digits"])
-    error, size = TASKS["reconstruction"].measure(torch.zeros_like(targets), targets)["relative_error"]
+    error, size = TASKS["reconstruction"].measure(data["digits"], torch.zeros_like(targets), targets)["relative_error"]
     assert error / size == 1
+
+
+def test_images_are_normalized_when_they_are_read(data: dict[str, Data]) -> None:
+    digits, flat = data["digits"], spec("vector", "digits")
+    assert isinstance(digits, Images)
+    inputs, targets = drawn("vector", "digits", digits)
+    assert inputs.shape == (1437, 64)
+    assert abs(inputs.mean().item()) < 1e-5
+    assert abs(inputs.std().item() - 1) < 1e-5
+    assert torch.equal(targets, digits.train.targets)
+    first = first_test_inputs(TASKS["classification"], flat, digits, 5)
+    assert torch.equal(first, digits.normalized(digits.test.inputs[:5]).flatten(1))
+
+
+def test_half_of_the_elements_are_zeroed_alike_however_many_are_read_at_once(
+    data: dict[str, Data], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs, targets = drawn("vector", None, data["digits"])
+    monkeypatch.setattr("hopgraph.train.tasks.CHUNK", 100)
+    found, clean = drawn("vector", None, data["digits"])
+    assert torch.equal(inputs, found)
+    assert torch.equal(targets, clean)
+
+
+# --- losses and measures ----------------------------------------------------------------------------------------------
+
+
+def test_classes_may_be_numbers_or_probabilities(data: dict[str, Data]) -> None:
+    task, outputs = TASKS["classification"], torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
+    numbers = torch.tensor([0, 1, 2, 3, 0, 1])
+    shares = torch.eye(4)[numbers]
+    assert task.loss(outputs, shares).allclose(task.loss(outputs, numbers))
+    assert task.measure(data["digits"], outputs, shares)["accuracy"] == task.measure(data["digits"], outputs, numbers)["accuracy"]
+    mixed = 0.25 * shares + 0.75 * shares.flip(0)
+    assert task.loss(outputs, mixed).allclose(0.25 * task.loss(outputs, shares) + 0.75 * task.loss(outputs, shares.flip(0)))
+    assert task.measure(data["digits"], outputs, mixed) == task.measure(data["digits"], outputs, numbers.flip(0))
+
+
+@pytest.mark.parametrize("case", ["classification of a tensor", "language", "retrieval"])
+def test_smoothing_mixes_the_targets_with_all_classes_alike(case: str) -> None:
+    task, outputs = TASKS[CASES[case][3]], torch.randn(5, 3, 7, generator=torch.Generator().manual_seed(0))
+    outputs = outputs if case == "language" else outputs[:, 0]
+    targets = torch.arange(15).reshape(5, 3) % 7 if case == "language" else torch.arange(5)
+    targets = torch.eye(7)[targets] if case == "retrieval" else targets
+    uniform = -outputs.log_softmax(-1).mean()
+    assert task.loss(outputs, targets, 0.1).allclose(0.9 * task.loss(outputs, targets) + 0.1 * uniform)
+
+
+def test_a_text_of_a_larger_vocabulary_has_tokens(data: dict[str, Data], tmp_path: Path) -> None:
+    found = spec("bytes", settings=("dims.V=300",))
+    tokens = fit_data(found, data["text"])
+    assert isinstance(tokens, Text)
+    assert tokens.vocabulary == 300
+    assert fit_data(found, tokens) is tokens
+    assert fit_data(spec("bytes", "text"), data["text"]) is data["text"]
+    assert fit_data(found, data["digits"]) is data["digits"]
+    recipe = Recipe(epochs=6, optimizer=Optimizer(learning_rate=5e-3))
+    record = train(found, data["text"], recipe, tmp_path / "run")
+    assert list(record.test) == ["nats_per_byte", "nats_per_token", "accuracy"]
+    assert record.test["nats_per_byte"] < record.test["nats_per_token"] / 2
+    assert record.test["nats_per_byte"] < 1.5
+    assert (tmp_path / "run" / "tokenizer.json").read_text(encoding="utf-8") == tokens.files["tokenizer.json"]
+
+
+def test_nats_per_byte_are_the_nats_of_all_tokens_over_their_bytes(data: dict[str, Data]) -> None:
+    tokens = fit_data(spec("bytes", settings=("dims.V=300",)), data["text"])
+    assert isinstance(tokens, Text)
+    assert tokens.lengths is not None
+    targets = tokens.train[:24].reshape(2, 12)
+    sums = TASKS["language"].measure(tokens, torch.zeros(2, 12, 300), targets)
+    nats, size = sums["nats_per_byte"]
+    assert float(nats) == pytest.approx(24 * np.log(300), rel=1e-5)
+    assert int(size) == int(tokens.lengths[tokens.train[:24].long()].sum())
+    assert sums["nats_per_token"] == (nats, 24)
+
+
+def test_a_recipe_asks_for_what_the_task_can_do(data: dict[str, Data]) -> None:
+    require_recipe(TASKS["classification"], data["digits"], Recipe(augment=Augment(flip=0.5), label_smoothing=0.1))
+    require_recipe(TASKS["language"], data["text"], Recipe(label_smoothing=0.1))
+    with pytest.raises(HopgraphError, match="the recipe's `augment` has no meaning for language, the task with"):
+        require_recipe(TASKS["language"], data["text"], Recipe(augment=Augment(flip=0.5)))
+    with pytest.raises(HopgraphError, match="the recipe's `label_smoothing` has no meaning for reconstruction, the task with `digits`"):
+        require_recipe(TASKS["reconstruction"], data["digits"], Recipe(label_smoothing=0.1))
 
 
 # --- what does not fit ------------------------------------------------------------------------------------------------
@@ -243,7 +331,7 @@ def fits(found: Callable[[], CheckedSpec], source: str, content: bytes | None = 
     def case() -> object:
         if content is not None:
             Path(source).write_bytes(content)
-        return choose_task(found(), load_data(source))
+        return choose_task(found(), fit_data(found(), load_data(source)))
 
     return case
 
@@ -255,6 +343,9 @@ MISFITS: dict[str, Callable[[], object]] = {
     "text-empty": fits(lambda: spec("bytes"), "empty.txt", b""),
     "text-short": fits(lambda: spec("bytes", "text"), "short.md", b"x" * 120),
     "text-vocabulary": fits(lambda: spec("bytes", settings=("dims.V=64",)), "text.txt", LONG),
+    "text-outputs-of-tokens": fits(
+        lambda: spec("bytes", settings=("dims.V=300", "readout=[{linear: {out: 256, axis: v}}]")), "text.txt", LONG
+    ),
     "text-outputs": fits(lambda: spec("bytes", settings=("readout=[{mean: n}, {linear: 256}]",)), "text.txt", LONG),
     "text-for-images": fits(lambda: spec("normed"), "text.txt", LONG),
     "images-for-language": fits(lambda: spec("bytes"), "digits"),
@@ -310,7 +401,7 @@ def test_a_bundle_that_reads_tokens_is_benched(data: dict[str, Data], tmp_path: 
 
 def test_other_tasks_are_compared_too(data: dict[str, Data], tmp_path: Path) -> None:
     specs = {name: spec("bytes", settings=(f"block.synapses.channel.symmetry={name}",)) for name in ("tied", "own")}
-    found = compare(Plan(specs, (0,), Settings(epochs=1), (), "hopgraph compare"), data["text"], tmp_path / "out")
+    found = compare(Plan(specs, (0,), Recipe(epochs=1), (), "hopgraph compare"), data["text"], tmp_path / "out")
     assert found.task == "language"
     assert found.measured == ("nats_per_byte", "accuracy")
     page = (tmp_path / "out" / "report.html").read_text()
@@ -321,16 +412,16 @@ def test_other_tasks_are_compared_too(data: dict[str, Data], tmp_path: Path) -> 
 def test_variants_of_different_tasks_are_not_compared(data: dict[str, Data], tmp_path: Path) -> None:
     specs = {"classes": spec("vector", "digits"), "images": spec("vector")}
     with pytest.raises(HopgraphError, match="`classes` is trained for classification and `images` for reconstruction"):
-        compare(Plan(specs, (0,), Settings(epochs=1), (), ""), data["digits"], tmp_path / "out")
+        compare(Plan(specs, (0,), Recipe(epochs=1), (), ""), data["digits"], tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_one_example_left_over_joins_the_last_batch(tmp_path: Path, digits: Images) -> None:
     settings = ("encoder=[{conv: {channels: 6, kernel: 8, axes: [c, r, w]}}, {batch_norm: {per: c}}]", "block.axes.r=1", "block.axes.w=1")
-    train(spec("normed", settings=settings), digits, Settings(epochs=1, batch_size=359), tmp_path / "run")  # 1437 = 4 * 359 + 1
+    train(spec("normed", settings=settings), digits, Recipe(epochs=1, batch_size=359), tmp_path / "run")  # 1437 = 4 * 359 + 1
 
 
 def test_a_classifier_keeps_its_labels_and_others_have_none(data: dict[str, Data], tmp_path: Path) -> None:
     small = hopgraph.load("paramixer", "digits", SMALL)
-    assert train(small, data["digits"], Settings(epochs=1), tmp_path / "a").labels == tuple("0123456789")
+    assert train(small, data["digits"], Recipe(epochs=1), tmp_path / "a").labels == tuple("0123456789")
     assert trained("reconstruction of a tensor", data, tmp_path / "b", epochs=1).labels == ()
