@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+import sys
 import types
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -219,6 +220,7 @@ def _function(source: str, name: str) -> Callable[..., Any]:
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
     module = types.ModuleType(file)
     module.__dict__.update(torch=torch, F=F)
+    sys.modules[file] = module  # where torch.compile looks for the names that a function reads
     exec(compile(source, file, "exec"), module.__dict__)  # noqa: S102 (our own source, from a checked graph)
     return module.__dict__[name]
 

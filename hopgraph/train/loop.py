@@ -1,180 +1,161 @@
-"""The training loop, on Lightning Fabric."""
+"""The training loop, on Lightning Fabric: the same for one core and for many processes under torchrun.
+
+Each process takes its share of every global batch, and the mean of their gradients is weighted by their shares, so that two processes
+with batches of 32 do what one does with batches of 64, to rounding. A batch norm is the exception: each process normalizes its own
+share, and the running means are those of the first. Everything that a step does is decided by the seed and by what a checkpoint holds.
+"""
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from lightning_fabric import Fabric
-from torch import Tensor, nn
 
-from hopgraph.errors import Diagnostic, HopgraphError
-from hopgraph.files import require_free
-from hopgraph.lower.ledger import weight_asymmetry
-from hopgraph.lower.model import Model, compile_model
 from hopgraph.passes.pipeline import CheckedSpec
-from hopgraph.train.data import SPLIT_SEED, Data, Examples
-from hopgraph.train.run import FORMAT, Epoch, Record, SpecText, write_run
-from hopgraph.train.tasks import Sums, Task, choose_task
+from hopgraph.train.checkpoint import Origin, packed, written
+from hopgraph.train.data import Data
+from hopgraph.train.drop import with_drop_path
+from hopgraph.train.folder import Folder, earlier, tidy
+from hopgraph.train.logs import REPORT_SECONDS, Clock, Logs, Progress, Report
+from hopgraph.train.processes import TERMINATED, Stop, StrategyName, gathered, leave, processes, require_precision
+from hopgraph.train.recipe import Recipe
+from hopgraph.train.run import FORMAT, Epoch, Record, SpecText
+from hopgraph.train.tasks import choose_task, fit_data, require_recipe
+from hopgraph.train.trainer import Plan, Trainer
 from hopgraph.version import __version__
 
-MOST_NUMBERS = 2**24
-"""So many numbers are the most that an evaluated batch gives: 64 MB in float32."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to train. The rate warms up linearly over the first twentieth of the steps, then falls to 0 along a cosine."""
-
-    epochs: int = 20
-    seed: int = 0
-    batch_size: int = 64
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.05
-
-    def rate(self, step: int, total: int) -> float:
-        """The learning rate of step `step` of `total`."""
-        warm = max(1, total // 20)
-        if step < warm:
-            return self.learning_rate * (step + 1) / warm
-        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, total - warm)))
-
-
-Report = Callable[[int, Epoch], None]
-"""Told of each epoch's number, from 1, and what it measured."""
+CHECKPOINT_SECONDS = 600.0
+"""So often a checkpoint is written inside an epoch."""
+AGREE_STEPS = 16
+"""After so many steps, several processes tell each other whether one was asked to stop."""
+GO, SAVE, END = range(3)
+"""What follows a step: the next one, a checkpoint, or a checkpoint and the end."""
 
 
 def train(
     spec: CheckedSpec,
     data: Data,
-    settings: Settings,
+    recipe: Recipe,
     out: Path,
     *,
+    seed: int = 0,
     force: bool = False,
+    resume: bool = False,
     report: Report | None = None,
     allow_large: bool = False,
+    strategy: StrategyName = "ddp",
 ) -> Record:
-    """Train a spec from scratch and write the run. Raises HopgraphError; then nothing is written."""
-    require_free(out, force)
+    """Train a spec and write the run.
+
+    While it trains, `out` holds the last checkpoint. With `resume` it goes on from there, if there is one, and a run that is finished
+    is given back; a run that was killed ends with the same weights, to the bit on a CPU. SIGTERM ends it after the step at hand, with a
+    checkpoint and status 143. Raises HopgraphError; then the last good checkpoint is left, and nothing where there is none.
+    """
+    data = fit_data(spec, data)
     task = choose_task(spec, data)
-    trainer = _Trainer(spec, task, data, settings, allow_large)
-    history: list[Epoch] = []
-    for epoch in range(settings.epochs):
-        history.append(trainer.epoch(epoch))
-        if report:
-            report(epoch + 1, history[-1])
-    versions = {"hopgraph": __version__, "torch": torch.__version__}
-    text = SpecText.of(spec)
-    labels = data.labels if task.name == "classification" else ()
-    record = Record(FORMAT, text, data.name, data.mean, data.std, labels, asdict(settings), versions, tuple(history), task.name)
-    write_run(out, record, trainer.model.state_dict(), force)
+    require_recipe(task, data, recipe)
+    require_precision(recipe, strategy)
+    spec = with_drop_path(spec, recipe.drop_path)
+    origin = Origin(SpecText.of(spec), recipe.model_dump(mode="json"), data.name, seed, processes(), strategy)
+    found = earlier(out, origin, force, resume)
+    if isinstance(found, Record):
+        tidy(out)
+        return found
+    trainer = Trainer(spec, task, data, recipe, origin, allow_large)
+    trainer.fabric.barrier()  # every process has looked into the folder before the first one writes there
+    with Folder(out, writes=trainer.rank == 0, keep=found is not None) as folder:
+        if found:
+            trainer.restore(found)
+        _run(trainer, folder, report)
+        labels = data.labels if task.name == "classification" else ()
+        versions = {"hopgraph": __version__, "torch": torch.__version__}
+        made = (data.name, data.mean, data.std, labels, origin.recipe, versions)
+        record = Record(FORMAT, origin.spec, *made, tuple(trainer.history), task.name, seed)
+        folder.finish(record, trainer.weights(), data.files)
+    trainer.fabric.barrier()  # the run is whole where any process goes on
+    del trainer
+    leave()
     return record
 
 
-class _Trainer:
-    """A model with its optimizer and data, on the device that Fabric chooses."""
-
-    def __init__(self, spec: CheckedSpec, task: Task, data: Data, settings: Settings, allow_large: bool = False) -> None:
-        self.task, self.data, self.settings = task, data, settings
-        self.fabric = Fabric(accelerator="auto", devices=1)
-        torch.manual_seed(settings.seed)
-        self.model = compile_model(spec, allow_large=allow_large)
-        optimizer = torch.optim.AdamW(_decay_groups(self.model, settings.weight_decay), lr=settings.learning_rate)
-        self.wrapped, self.optimizer = self.fabric.setup(self.model, optimizer)
-        self.generator = torch.Generator().manual_seed(settings.seed)
-        self.test = self._on_device(draw_test(task, spec, data))
-
-    def epoch(self, number: int) -> Epoch:
-        """Go through the training data once, then test. Raises HopgraphError for a loss that is not finite."""
-        begun = time.perf_counter()
-        self.wrapped.train()
-        examples = self._on_device(self.task.draw(self.model.ham, self.data, "train", self.generator))
-        batches = _batches(torch.randperm(len(examples), generator=self.generator), self.settings.batch_size)
-        tally = _Tally()
-        for index, batch in enumerate(batches):
-            tally.add(self.step(examples.inputs[batch], examples.targets[batch], number * len(batches) + index, len(batches)))
-        train = tally.means()
-        loss, penalty = train.pop("loss"), train.pop("penalty")
-        _require_finite(loss, number, self.settings)
-        test = evaluate(self.task, self.wrapped.eval(), self.test, _at_once(self.model.spec))
-        return Epoch(loss, penalty, train, test, time.perf_counter() - begun, weight_asymmetry(self.model))
-
-    def step(self, inputs: Tensor, targets: Tensor, number: int, steps: int) -> Sums:
-        """One step on a batch, of `steps` in an epoch: its loss with the penalty, the penalty alone, and what the task measures."""
-        total = self.settings.epochs * steps
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.settings.rate(number, total)
-        outputs: Tensor = self.wrapped(inputs)
-        penalty = self.model.penalty(number / total)
-        loss = self.task.loss(outputs, targets) + penalty
-        self.optimizer.zero_grad()
-        self.fabric.backward(loss)
-        self.optimizer.step()
-        count = len(inputs)
-        measured = self.task.measure(outputs.detach(), targets)
-        return {"loss": (loss.detach() * count, count), "penalty": (penalty.detach() * count, count), **measured}
-
-    def _on_device(self, examples: Examples) -> Examples:
-        return Examples(self.fabric.to_device(examples.inputs), self.fabric.to_device(examples.targets))
+def _run(trainer: Trainer, folder: Folder, report: Report | None) -> None:
+    """Train from where it stands to the end."""
+    watch = _Watch(trainer, folder, report)
+    with watch.stop.heard():
+        while trainer.epoch < trainer.recipe.epochs:
+            plan = trainer.begin()
+            watch.begin(plan)
+            while trainer.steps < len(plan.steps):
+                trainer.step(plan)
+                watch.step(plan)
+            watch.epoch(plan, trainer.end(plan))
 
 
-class _Tally:
-    """Sums over batches. They stay on their device until they are asked for."""
+class _Watch:
+    """What happens between the steps: progress is told, checkpoints are written, SIGTERM is heard."""
 
-    def __init__(self) -> None:
-        self.sums: Sums = {}
+    def __init__(self, trainer: Trainer, folder: Folder, report: Report | None) -> None:
+        self.trainer, self.folder = trainer, folder
+        self.report = report if folder.writes else None
+        self.logs: Logs | None = None
+        self.clock, self.stop = Clock(), Stop()
+        self.told = self.saved = time.perf_counter()
 
-    def add(self, sums: Sums) -> None:
-        """Count a batch."""
-        for name, (value, size) in sums.items():
-            before = self.sums.get(name)
-            self.sums[name] = (value, size) if before is None else (before[0] + value, before[1] + size)
+    def begin(self, plan: Plan) -> None:
+        """An epoch begins, or goes on."""
+        if self.logs is None and self.folder.writes:
+            self.logs = Logs(self.trainer.recipe.log, self.folder.out, self.trainer.behind(plan))
+        self.clock.start()
 
-    def means(self) -> dict[str, float]:
-        """By name, the quotient of the two sums."""
-        return {name: float(value) / float(size) for name, (value, size) in self.sums.items()}
+    def step(self, plan: Plan) -> None:
+        """A step is behind."""
+        trainer = self.trainer
+        self.clock.stop(len(plan.steps[trainer.steps - 1]))
+        if self.told + REPORT_SECONDS <= time.perf_counter() and self.folder.writes:
+            self._tell(plan)
+        follows = self._follows()
+        if follows == GO:
+            return
+        self._save(trainer.behind(plan), plan.order)
+        if follows == END:
+            raise SystemExit(TERMINATED)
+        self.clock.start()
 
+    def epoch(self, plan: Plan, found: Epoch) -> None:
+        """An epoch is behind."""
+        trainer = self.trainer
+        self._save(trainer.behind(plan), packed(trainer.order.get_state()))
+        if self.folder.writes:
+            self._tell(plan, found)
+        if trainer.epoch < trainer.recipe.epochs and max(gathered(self.stop.asked)):
+            raise SystemExit(TERMINATED)
 
-def _batches(order: Tensor, size: int) -> list[Tensor]:
-    """The examples in batches. One example left over joins the last: a batch norm has no variance of a single number."""
-    batches = [order[start : start + size] for start in range(0, len(order), size)]
-    if len(batches) > 1 and len(batches[-1]) == 1:
-        batches[-2:] = [torch.cat(batches[-2:])]
-    return batches
+    def _follows(self) -> int:
+        """What follows a step, the same on all processes."""
+        mine = END if self.stop.asked else SAVE if self.saved + CHECKPOINT_SECONDS <= time.perf_counter() else GO
+        if self.trainer.world == 1:
+            return mine
+        return max(gathered(mine)) if self.trainer.steps % AGREE_STEPS == 0 else GO
 
+    def _save(self, number: int, order: str) -> None:
+        self.folder.write(number, self.trainer.checkpoint(order))
+        self.saved = time.perf_counter()
 
-def _decay_groups(model: Model, weight_decay: float) -> list[dict[str, object]]:
-    """Matrices decay; gains, biases and whatever else has fewer than two axes do not."""
-    matrices = [tensor for tensor in model.parameters() if tensor.ndim > 1]
-    others = [tensor for tensor in model.parameters() if tensor.ndim <= 1]
-    return [{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
-
-
-def _require_finite(loss: float, epoch: int, settings: Settings) -> None:
-    if not math.isfinite(loss):
-        message = f"the training loss of epoch {epoch + 1} is {loss}"
-        raise HopgraphError(Diagnostic("not-finite", message, helps=(f"lower `--learning-rate` (it is {settings.learning_rate:g})",)))
-
-
-def draw_test(task: Task, spec: CheckedSpec, data: Data) -> Examples:
-    """The examples of the test split: the same for every run."""
-    return task.draw(spec.ham, data, "test", torch.Generator().manual_seed(SPLIT_SEED))
-
-
-def evaluate(task: Task, model: nn.Module, examples: Examples, batch_size: int = 512) -> dict[str, float]:
-    """What a task measures of a model over examples."""
-    tally = _Tally()
-    with torch.no_grad():
-        for start in range(0, len(examples), batch_size):
-            part = slice(start, start + batch_size)
-            tally.add(task.measure(model(examples.inputs[part]), examples.targets[part]))
-    return tally.means()
-
-
-def _at_once(spec: CheckedSpec) -> int:
-    """How many examples are evaluated at once: 512, or fewer where the model gives many numbers for each."""
-    return max(1, min(512, MOST_NUMBERS // math.prod(spec.ham.output.values())))
+    def _tell(self, plan: Plan, found: Epoch | None = None) -> None:
+        """Report and log how far the training is. Inside an epoch this waits for the device."""
+        trainer, step = self.trainer, self.trainer.behind(plan)
+        train = {"loss": found.loss, **found.train} if found else trainer.tally.means()
+        loss, test = train.pop("loss"), trainer.history[-1].test if trainer.history else {}
+        train.pop("penalty", None)
+        epoch, total = trainer.epoch + (0 if found else 1), plan.rates.total
+        speed, left = self.clock.examples_per_second, self.clock.seconds_for(total - step)
+        if self.report:
+            self.report(Progress(epoch, trainer.recipe.epochs, step, total, loss, train, test, speed, left, found))
+        if self.logs:
+            with written(self.folder.out):
+                self.logs.step(loss, plan.rates.at(step - 1), speed, step)
+                if found:
+                    self.logs.epoch(found, step)
+        self.told = time.perf_counter()
+        self.clock.start()

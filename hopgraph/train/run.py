@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file  # pyright: ignore[reportUnknownVariableType]
 from torch import Tensor
@@ -17,9 +18,11 @@ from hopgraph.files import new_folder
 from hopgraph.lower.model import Model, compile_model
 from hopgraph.passes.pipeline import CheckedSpec, load
 
-FORMAT = 2
+FORMAT = 3
 WEIGHTS = "model.safetensors"
 RECORD = "run.json"
+CHECKPOINT = "checkpoint"
+"""The folder of the last checkpoint, in a run that is not finished."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,8 @@ class SpecText:
 class Epoch:
     """What one epoch measured. `loss` is the mean training loss, the penalty of asymmetric pulls included.
 
-    `train` and `test` are the values that the task measures, by name: in training as the weights were at each step.
+    `train` and `test` are the values that the task measures, by name: in training as the weights were at each step. `test` is empty
+    after an epoch that was not tested.
     """
 
     loss: float
@@ -59,7 +63,7 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Record:
-    """The JSON of a run. Weights that were not trained here have no task and no history."""
+    """The JSON of a run: its spec, its data, the recipe and seed that trained it. Imported weights have no recipe, task and history."""
 
     format: int
     spec: SpecText
@@ -67,10 +71,11 @@ class Record:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     labels: tuple[str, ...]
-    settings: dict[str, float | int]
+    recipe: dict[str, Any]
     versions: dict[str, str]
     history: tuple[Epoch, ...] = field(default=())
     task: str = ""
+    seed: int = 0
 
     @property
     def test(self) -> dict[str, float]:
@@ -102,28 +107,45 @@ class Run:
     model: Model
 
 
-def write_run(path: Path, record: Record, weights: dict[str, Tensor], force: bool = False) -> None:
-    """Write a run folder, whole or not at all. Raises HopgraphError."""
+def write_run(path: Path, record: Record, weights: dict[str, Tensor], force: bool = False, files: Mapping[str, str] | None = None) -> None:
+    """Write a run folder, whole or not at all, with further text files beside the weights. Raises HopgraphError."""
     with new_folder(path, force) as folder:
-        save_file({name: tensor.contiguous().cpu() for name, tensor in weights.items()}, folder / WEIGHTS)
-        (folder / RECORD).write_text(json.dumps(asdict(record), indent=1) + "\n", encoding="utf-8")
+        fill(folder, record, weights, files)
+
+
+def fill(folder: Path, record: Record, weights: dict[str, Tensor], files: Mapping[str, str] | None = None) -> None:
+    """Write a run's files into a folder."""
+    save_file({name: tensor.contiguous().cpu() for name, tensor in weights.items()}, folder / WEIGHTS)
+    for name, text in (files or {}).items():
+        (folder / name).write_text(text, encoding="utf-8")
+    (folder / RECORD).write_text(json.dumps(asdict(record), indent=1) + "\n", encoding="utf-8")
 
 
 def read_run(path: Path) -> Run:
-    """Read a run folder. Raises HopgraphError where it is missing, damaged or of another version."""
-    if not (path / RECORD).is_file() or not (path / WEIGHTS).is_file():
-        reason = f"it has no {RECORD if not (path / RECORD).is_file() else WEIGHTS}" if path.is_dir() else "there is no such folder"
-        raise _damaged(path, reason)
-    try:
-        record = TypeAdapter(Record).validate_json((path / RECORD).read_text(encoding="utf-8"))
-    except (ValidationError, UnicodeDecodeError) as error:
-        raise _damaged(path, f"{RECORD} is not a run's record ({type(error).__name__})") from None
-    if record.format != FORMAT:
-        raise _damaged(path, f"it is of format {record.format}, and this version reads format {FORMAT}")
+    """Read a run folder. Raises HopgraphError where it is missing, damaged, unfinished or of another version."""
+    record = read_record(path)
     spec = record.spec.load()
     model = compile_model(spec)
     load_weights(model, path / WEIGHTS, path)
     return Run(record, spec, model.eval())
+
+
+def read_record(path: Path) -> Record:
+    """Read the record of a run folder. Raises HopgraphError where the run cannot be read."""
+    missing = next((name for name in (RECORD, WEIGHTS) if not (path / name).is_file()), None)
+    if missing and (path / CHECKPOINT).is_dir():
+        helps = ("give the command that began it with `--resume`",)
+        raise HopgraphError(Diagnostic("run-unfinished", f"the training of `{path}` has not ended", helps=helps))
+    if missing:
+        raise _damaged(path, f"it has no {missing}" if path.is_dir() else "there is no such folder")
+    try:
+        content = json.loads((path / RECORD).read_text(encoding="utf-8"))
+        number = content.get("format", FORMAT) if isinstance(content, dict) else FORMAT  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+        if number != FORMAT:
+            raise _damaged(path, f"it is of format {number}, and this version reads format {FORMAT}")
+        return TypeAdapter(Record).validate_python(content, strict=False)
+    except ValueError as error:  # also what is no JSON, no UTF-8 or no record
+        raise _damaged(path, f"{RECORD} is not a run's record ({type(error).__name__})") from None
 
 
 def load_weights(model: Model, file: Path, owner: Path) -> None:

@@ -9,7 +9,8 @@ import pytest
 import hopgraph
 from hopgraph.export.bundle import Bundle, export
 from hopgraph.train.data import Images, load_data
-from hopgraph.train.loop import Settings, train
+from hopgraph.train.loop import train
+from hopgraph.train.recipe import Recipe
 from hopgraph.train.run import Run, read_run
 
 VARIANTS = ("symmetric", "asymmetric", "broken", "vanilla")
@@ -29,7 +30,7 @@ def run_paths(tmp_path_factory: pytest.TempPathFactory, digits: Images) -> dict[
     """The folder of a run of each variant."""
     folder = tmp_path_factory.mktemp("runs")
     for name in VARIANTS:
-        train(hopgraph.load("paramixer", f"{name},digits", SMALL), digits, Settings(epochs=2), folder / name)
+        train(hopgraph.load("paramixer", f"{name},digits", SMALL), digits, Recipe(epochs=2), folder / name)
     return {name: folder / name for name in VARIANTS}
 
 
