@@ -1,84 +1,117 @@
-"""`compare`: variants of one spec, trained over seeds, exported, benchmarked; one table, and a report."""
+"""`compare`: variants of one spec, trained over seeds, exported, benchmarked; one table, and a report.
+
+Runs stay in the folder, and one that is done is not run again. Bundles, `results.json` and `report.html` are written when all are.
+"""
 
 from __future__ import annotations
 
 import json
-import platform
+import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
-import torch
-
-from hopgraph.bench.energy import trace
-from hopgraph.bench.measure import Measured, Timing, candidates, measure
-from hopgraph.bench.report import render
-from hopgraph.bench.results import ENERGY_INPUTS, Comparison, Reason, Row
-from hopgraph.errors import At, Diagnostic, HopgraphError
-from hopgraph.export.bundle import Bundle, export
-from hopgraph.files import new_folder, require_free
-from hopgraph.graph.certificate import Certificate
-from hopgraph.lower.model import Model
+from hopgraph.bench.engines import Engine, Resources, local
+from hopgraph.bench.gather import gather, machine
+from hopgraph.bench.jobs import Board, Job, Progress, missing
+from hopgraph.bench.measure import Measured, candidates, measure
+from hopgraph.bench.report import render, shown
+from hopgraph.bench.results import Comparison, Row
+from hopgraph.bench.statistics import statistics
+from hopgraph.bench.variants import Sweep, ends, folder_name
+from hopgraph.errors import Diagnostic, HopgraphError
+from hopgraph.export.bundle import export
+from hopgraph.files import new_folder, require_free, write_text
 from hopgraph.passes.pipeline import CheckedSpec
-from hopgraph.train.data import Data, Examples
-from hopgraph.train.loop import Settings, draw_test, train
-from hopgraph.train.run import Epoch, Record, read_run, told
-from hopgraph.train.tasks import Task, choose_task
-from hopgraph.version import __version__
+from hopgraph.train.data import Data
+from hopgraph.train.recipe import Recipe
+from hopgraph.train.run import SpecText, read_run
+from hopgraph.train.tasks import Task, choose_task, fit_data
+
+RUNS, BUNDLES, RESULTS, REPORT = "runs", "bundles", "results.json", "report.html"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is compared: the checked spec of each variant by its name, and how."""
+    """What is compared: the checked spec of each variant by its label, and how.
+
+    `exported` are the labels that are exported and timed, all for None. `sweep` says which labels are values of one.
+    """
 
     specs: dict[str, CheckedSpec]
     seeds: tuple[int, ...]
-    settings: Settings
+    recipe: Recipe
     formats: tuple[str, ...]
     command: str
+    exported: tuple[str, ...] | None = None
+    sweep: Sweep | None = None
+    engine: Engine | None = None
+    allow_large: bool = False
 
+    @property
+    def labels_to_export(self) -> tuple[str, ...]:
+        """The labels that are exported and timed."""
+        return tuple(self.specs) if self.exported is None else self.exported
 
-Progress = Callable[[str, int, int], None]
-"""Told what is being done, and how many of how many steps are behind."""
+    def job(self, label: str, seed: int, out: Path) -> Job:
+        """A run of a variant."""
+        folder = out.absolute() / RUNS / f"{folder_name(label)}-{seed}"  # a worker may have another working folder
+        return Job(label, SpecText.of(self.specs[label]), self.recipe, seed, folder, self.allow_large)
 
 
 def compare(plan: Plan, data: Data, out: Path, *, force: bool = False, progress: Progress | None = None) -> Comparison:
     """Train every variant with every seed, export, benchmark, and write runs, bundles, `results.json` and `report.html`.
 
-    The folder is written whole or not at all. Raises HopgraphError.
+    Raises HopgraphError; then the runs that are done stay. `force` begins with none.
     """
-    require_free(out, force)
+    _require_names(plan)
     task = _one_task(plan, data)
+    _prepare(out, force)
     tell = progress or _silent
     begun = time.perf_counter()
-    with new_folder(out, force) as folder:
-        records = _train_all(plan, data, folder, tell)
-        trained = time.perf_counter()
-        tell("exporting", 0, 1)
-        firsts = {name: read_run(_run(folder, name, plan.seeds[0])) for name in plan.specs}
-        bundles = {name: export(run, plan.formats, folder / "bundles" / name) for name, run in firsts.items()}
+    engine = plan.engine or local(Resources())
+    _train_all(plan, engine, data, out, tell)
+    runs = {label: [read_run(plan.job(label, seed, out).out) for seed in plan.seeds] for label in plan.specs}
+    trained = time.perf_counter()
+    tell("exporting", 0, 1)
+    with _bundle_folder(plan, out) as folder:
+        firsts = {label: runs[label][0] for label in plan.labels_to_export}
+        bundles = {label: export(run, plan.formats, folder / folder_name(label)) for label, run in firsts.items()}
         exported = time.perf_counter()
         tell("measuring", 0, 1)
-        measured = measure(candidates(list(bundles.values()), None))
-        rows = tuple(
-            _row(name, records[name], run.model, bundles[name], measured, draw_test(task, run.spec, data)) for name, run in firsts.items()
-        )
-        seconds = {"training": trained - begun, "export": exported - trained, "measuring": time.perf_counter() - exported}
-        first = next(iter(plan.specs.values()))
-        comparison = Comparison(
-            first.name, first.loaded.spec.cite, task.name, data.name, rows, plan.settings, plan.seeds, plan.command, _machine(), seconds
-        )
-        (folder / "results.json").write_text(json.dumps(asdict(comparison), indent=1) + "\n", encoding="utf-8")
-        (folder / "report.html").write_text(render(comparison), encoding="utf-8")
+        measured = measure(candidates(list(bundles.values()), None)) if bundles else Measured((), ())
+        rows = tuple(gather(label, found, bundles.get(label), measured, task, data) for label, found in runs.items())
+        seconds = {
+            "training, all runs": sum(epoch.seconds for row in rows for history in row.histories for epoch in history),
+            "training, here and now": trained - begun,
+            "export": exported - trained,
+            "measuring": time.perf_counter() - exported,
+        }
+        comparison = _comparison(plan, engine, task, data, rows, seconds)
+        page = render(comparison, shown(comparison, plan.specs))
+    write_text(out / RESULTS, json.dumps(asdict(comparison), indent=1) + "\n")
+    write_text(out / REPORT, page)
     tell("done", 1, 1)
     return comparison
 
 
+# --- the folder and its runs ------------------------------------------------------------------------------------------
+
+
+def _require_names(plan: Plan) -> None:
+    """Raise HopgraphError where two variants would have the same folder."""
+    labels: dict[str, str] = {}
+    for label in plan.specs:
+        other = labels.setdefault(folder_name(label), label)
+        if other != label:
+            raise HopgraphError(Diagnostic("bad-value", f"the runs of `{other}` and `{label}` would have the same folder"))
+
+
 def _one_task(plan: Plan, data: Data) -> Task:
     """The task of all variants. Raises HopgraphError where they have not the same."""
-    tasks = {name: choose_task(spec, data) for name, spec in plan.specs.items()}
+    tasks = {name: choose_task(spec, fit_data(spec, data)) for name, spec in plan.specs.items()}
     first, *others = tasks
     other = next((name for name in others if tasks[name] is not tasks[first]), None)
     if other is not None:
@@ -87,85 +120,62 @@ def _one_task(plan: Plan, data: Data) -> Task:
     return tasks[first]
 
 
-def _silent(what: str, done: int, total: int) -> None:
+def _prepare(out: Path, force: bool) -> None:
+    """Clear the folder of an earlier comparison where it is to be started over. Anything else that exists is not touched."""
+    known = out.is_dir() and (not any(out.iterdir()) or any((out / name).exists() for name in (RUNS, RESULTS)))
+    if not known:
+        require_free(out, False)
+    if force:
+        for name in (RUNS, BUNDLES):
+            shutil.rmtree(out / name, ignore_errors=True)
+        for name in (RESULTS, REPORT):
+            (out / name).unlink(missing_ok=True)
+
+
+def _silent(what: str, done: float, total: float) -> None:
     pass
 
 
-def _run(folder: Path, variant: str, seed: int) -> Path:
-    return folder / "runs" / f"{variant}-{seed}"
+def _train_all(plan: Plan, engine: Engine, data: Data, out: Path, tell: Progress) -> None:
+    """Train what is not done. Raises HopgraphError with what went wrong, when all others are done."""
+    jobs = [(plan.job(label, seed, out), spec) for label, spec in plan.specs.items() for seed in plan.seeds]
+    left = missing(jobs, data)
+    board = Board(left, tell, (len(jobs) - len(left)) * plan.recipe.epochs)
+    wrong: list[Diagnostic] = []
+    for outcome in engine.run(left, data, board) if left else ():
+        wrong += [replace(found, message=f"{outcome.job.name}: {found.message}") for found in outcome.diagnostics]
+    if wrong:
+        raise HopgraphError(wrong)
 
 
-def _train_all(plan: Plan, data: Data, folder: Path, tell: Progress) -> dict[str, list[Record]]:
-    total = len(plan.specs) * len(plan.seeds) * plan.settings.epochs
-    done = 0
-    records: dict[str, list[Record]] = {}
-    for name, spec in plan.specs.items():
-        for seed in plan.seeds:
-            offset = done
-
-            def report(epoch: int, measured: Epoch, name: str = name, seed: int = seed, offset: int = offset) -> None:
-                tell(f"training {name}, seed {seed}: {told(measured.test, 3)}", offset + epoch, total)
-
-            record = train(spec, data, replace(plan.settings, seed=seed), _run(folder, name, seed), report=report)
-            records.setdefault(name, []).append(record)
-            done += plan.settings.epochs
-    return records
+@contextmanager
+def _bundle_folder(plan: Plan, out: Path) -> Generator[Path]:
+    """The folder of the bundles, which takes the place of an earlier one at the end; none where nothing is exported."""
+    if plan.labels_to_export:
+        with new_folder(out / BUNDLES, force=True) as folder:
+            yield folder
+    else:
+        yield out / BUNDLES
+        shutil.rmtree(out / BUNDLES, ignore_errors=True)
 
 
-def _row(name: str, records: list[Record], model: Model, bundle: Bundle, measured: Measured, test: Examples) -> Row:
-    """What was found of a variant; `model` is that of its first seed, as its bundle is."""
-    spec = model.spec
-    own = [candidate for candidate in measured.candidates if candidate.bundle == str(bundle.path)]
-    return Row(
-        name,
-        spec.parameter_count,
-        tuple(record.test for record in records),
-        str(spec.certificate),
-        reasons(spec, spec.certificate),
-        bundle.manifest.weight_asymmetry,
-        {item.exporter: item.bytes for item in bundle.manifest.files},
-        {candidate.runtime: candidate.reason for candidate in own if candidate.reason},
-        tuple(_placed(timing, f"bundles/{name}") for timing in measured.timings if timing.candidate in own),
-        tuple(record.history for record in records),
-        trace(model, test.inputs[:ENERGY_INPUTS]),
+def _comparison(plan: Plan, engine: Engine, task: Task, data: Data, rows: tuple[Row, ...], seconds: dict[str, float]) -> Comparison:
+    first = next(iter(plan.specs.values()))
+    marks = ends(plan.sweep, plan.specs) if plan.sweep else {}
+    rows = tuple(replace(row, end=marks.get(row.variant)) for row in rows)
+    labels = [row.variant for row in rows]
+    over_seeds = {name: statistics(labels, [[test[name] for test in row.test] for row in rows]) for name in rows[0].test[0]}
+    return Comparison(
+        first.name,
+        first.loaded.spec.cite,
+        task.name,
+        data.name,
+        rows,
+        plan.recipe.model_dump(mode="json"),
+        plan.seeds,
+        plan.command,
+        machine(engine.name),
+        seconds,
+        plan.sweep,
+        over_seeds,
     )
-
-
-def _placed(timing: Timing, bundle: str) -> Timing:
-    """The timing of a bundle by its place in the finished folder, which had another name while it was written."""
-    return replace(timing, candidate=replace(timing.candidate, bundle=bundle))
-
-
-def reasons(spec: CheckedSpec, certificate: Certificate) -> tuple[Reason, ...]:
-    """The reasons of a certificate with their positions, each text once."""
-    found = {reason.text: Reason(reason.text, str(spec.loaded.locate(At(reason.at)))) for reason in certificate.reasons}
-    return tuple(found.values())
-
-
-def _machine() -> dict[str, str]:
-    return {
-        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "processor": _processor(),
-        "threads": str(torch.get_num_threads()),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "hopgraph": __version__,
-    }
-
-
-def _processor() -> str:
-    """The processor's name, as far as the system tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
-
-
-def require_variants(spec: CheckedSpec, names: Sequence[str]) -> None:
-    """Raise HopgraphError for an empty list of variants or one with a name twice."""
-    twice = [name for index, name in enumerate(names) if name in names[:index]]
-    if not names or twice:
-        message = f"the variant `{twice[0]}` stands twice" if twice else "there is no variant to compare"
-        raise HopgraphError(Diagnostic("variant-unknown", message, helps=(f"`{spec.name}` has {', '.join(spec.variant_names)}",)))

@@ -1,4 +1,4 @@
-"""The energy of each block along the unrolled steps of a trained model, on real inputs."""
+"""A trained model along its depth, on real inputs: the energy of each block along its steps, and how symmetric its pulls are."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from hopgraph.errors import HopgraphError
+from hopgraph.lower.ledger import pull_asymmetry
 from hopgraph.lower.model import Model, single_energy
 from hopgraph.lower.oracle import Oracle
 from hopgraph.passes.pipeline import CheckedSpec, load
@@ -17,13 +18,15 @@ from hopgraph.passes.pipeline import CheckedSpec, load
 class EnergyTrace:
     """By block, the mean over inputs of (E after each step - E on entry) / |E on entry|; the first entry of a block is 0.
 
-    `descended` says whether this is the energy of the model's own dynamics. Otherwise it is that of the base weights, as if
-    every pull were tied, which the model's updates do not descend by construction. `reason` says why there is none at all.
+    `depth` has, by block, the means of the energy itself on entry and on exit. `descended` says whether this is the energy of the
+    model's own dynamics. Otherwise it is that of the base weights, as if every pull were tied, which the model's updates do not
+    descend by construction. `reason` says why there is none at all.
     """
 
     blocks: tuple[tuple[float, ...], ...]
     descended: bool
     reason: str | None = None
+    depth: tuple[tuple[float, float], ...] = ()
 
 
 def trace(model: Model, inputs: Tensor) -> EnergyTrace:
@@ -33,19 +36,35 @@ def trace(model: Model, inputs: Tensor) -> EnergyTrace:
         return EnergyTrace((), False, _without_energy(model.spec))
     parameters = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     blocks: list[tuple[float, ...]] = []
+    depth: list[tuple[float, float]] = []
+    with torch.no_grad():
+        for index, states in enumerate(_walk(model, inputs)):
+            oracle = Oracle(spec.ham, index, parameters)
+            energies = [oracle.energy(state, spec.certificate.relaxed) for state in states]
+            first = energies[0]
+            blocks.append(tuple(((energy - first) / first.abs()).mean().item() for energy in energies))
+            depth.append((first.mean().item(), energies[-1].mean().item()))
+    return EnergyTrace(tuple(blocks), model.has_energy, None, tuple(depth))
+
+
+def ledger(model: Model, inputs: Tensor) -> tuple[float, ...]:
+    """By block, the asymmetry index of J = du/dg at the states that a batch of inputs enters it with; of a pyramid, in its first stage."""
+    return tuple(pull_asymmetry(model, states[0], index) for index, states in enumerate(_walk(model, inputs)))
+
+
+def _walk(model: Model, inputs: Tensor) -> list[list[dict[str, Tensor]]]:
+    """By block of the first stage, the states of its slow layers on entry and after every step."""
+    found: list[list[dict[str, Tensor]]] = []
     with torch.no_grad():
         entry = model.encode(inputs)
         for index in range(model.ham.block.depth):
             block = model.ham.blocks[index]
-            oracle = Oracle(spec.ham, index, parameters)
-            states = model.states(index, model.start(entry, index))
-            energies = [oracle.energy(states, spec.certificate.relaxed)]
+            states = [model.states(index, model.start(entry, index))]
             for _ in range(block.steps):
-                states = model.update(states, index)
-                energies.append(oracle.energy(states, spec.certificate.relaxed))
-            first, entry = energies[0], states[block.exit]
-            blocks.append(tuple(((energy - first) / first.abs()).mean().item() for energy in energies))
-    return EnergyTrace(tuple(blocks), model.has_energy)
+                states.append(model.update(states[-1], index))
+            found.append(states)
+            entry = states[-1][block.exit]
+    return found
 
 
 def _without_energy(spec: CheckedSpec) -> str:
@@ -64,8 +83,10 @@ def tied_sibling(spec: CheckedSpec) -> CheckedSpec | None:
     each = [
         f"{path}.synapses.{name}.symmetry=tied" for path, block in blocks.items() for name, item in block.synapses.items() if item.symmetry
     ]
+    given = [setting for setting in loaded.settings if not setting.startswith("iso_params=")]
+    scaled = [f"dims.{name}={size}" for name, size in (spec.iso.after if spec.iso else {}).items()]
     try:
-        sibling = load(loaded.source, loaded.variants, (*loaded.settings, *whole, *each))
+        sibling = load(loaded.source, loaded.variants, (*given, *scaled, *whole, *each))
     except HopgraphError:  # a causal map may forbid it
         return None
-    return sibling if single_energy(sibling) else None
+    return sibling if single_energy(sibling) and sibling.ham.dims == spec.ham.dims else None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from hopgraph.bench.measure import Measured, Timing
 from hopgraph.bench.results import Comparison, Row
+from hopgraph.bench.statistics import Against, Interval
 from hopgraph.export.bundle import Manifest
 from hopgraph.lower.verify import Verification
 from hopgraph.train.run import words
@@ -20,31 +21,89 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
 
 
-def comparison_table(comparison: Comparison) -> Table:
-    """A column for each variant; rows for parameters, measured values, certificate, weight asymmetry, bytes and times by runtime.
+WIDEST = 7
+"""With more variants than this, each has a row and not a column."""
+FEW = "too few seeds"
 
-    Ratios in parentheses are to the first variant.
+
+def comparison_table(comparison: Comparison) -> Table:
+    """A column for each variant; rows for parameters, measured values, certificate, asymmetry, bytes and times by runtime.
+
+    Ratios in parentheses are to the first variant that has the number.
     """
     rows = comparison.rows
-    first = rows[0]
-    lines = [
-        ("parameters", *(_ratio(row.parameters, first.parameters) for row in rows)),
-        *((f"test {words(name)}", *(measured_text(row, name) for row in rows)) for name in comparison.measured),
+    lines = [("parameters", *_ratios([row.parameters for row in rows]))]
+    for name in comparison.measured:
+        lines.append((f"test {words(name)}", *(measured_text(row, name) for row in rows)))
+        lines += _statistics(comparison, name)
+    lines += [
         ("certificate", *(row.certificate for row in rows)),
-        ("weight asymmetry", *("-" if row.asymmetry is None else f"{row.asymmetry:.3f}" for row in rows)),
+        ("weight asymmetry", *(_number(row.asymmetry) for row in rows)),
+        ("asymmetry of du/dg", *(_number(row.ledger) for row in rows)),
     ]
-    lines += [(_title(name), *(_ratio(row.bytes[name], first.bytes[name]) for row in rows)) for name in first.bytes]
-    for index, timing in enumerate(first.timings):
-        timings = [row.timings[index] for row in rows]
-        place = f"{timing.candidate.runtime}, batch {timing.batch}"
-        lines.append((f"{place}: latency", *(timing_text(other) for other in timings)))
-        lines.append((f"{place}: examples/s", *(f"{other.throughput:,.0f}" for other in timings)))
-    lines += [(f"{runtime}: latency", *(not_run_text(row.not_run[runtime]) for row in rows)) for runtime in first.not_run]
-    return Table(("", *(row.variant for row in rows)), tuple(lines))
+    exporters = dict.fromkeys(name for row in rows for name in row.bytes)
+    lines += [(_title(name), *_ratios([row.bytes.get(name) for row in rows])) for name in exporters]
+    for runtime, batch in dict.fromkeys((timing.candidate.runtime, timing.batch) for row in rows for timing in row.timings):
+        timings = [row.timing(runtime, batch) for row in rows]
+        place = f"{runtime}, batch {batch}"
+        lines.append((f"{place}: latency", *(timing_text(timing) if timing else "-" for timing in timings)))
+        lines.append((f"{place}: examples/s", *(f"{timing.throughput:,.0f}" if timing else "-" for timing in timings)))
+    for runtime in dict.fromkeys(name for row in rows for name in row.not_run):
+        reasons = [row.not_run.get(runtime) for row in rows]
+        lines.append((f"{runtime}: latency", *(not_run_text(reason) if reason else "-" for reason in reasons)))
+    table = Table(("", *(row.variant for row in rows)), tuple(lines))
+    return table if len(rows) <= WIDEST else transposed(table)
+
+
+def transposed(table: Table) -> Table:
+    """The same cells with rows and columns exchanged."""
+    columns, *rows = zip(table.columns, *table.rows, strict=True)
+    return Table(columns, tuple(rows))
+
+
+def _statistics(comparison: Comparison, name: str) -> list[tuple[str, ...]]:
+    """The interval of a measured value, and every variant against the first; neither where there is one seed or one variant."""
+    found = comparison.statistics[name]
+    title, first = f"test {words(name)}", found[0].variant
+    lines: list[tuple[str, ...]] = []
+    if found[0].seeds > 1:
+        lines.append((f"{title}, 95% interval", *(interval_text(item.interval) for item in found)))
+    if found[0].seeds > 1 and len(found) > 1:
+        lines.append((f"{title}, minus {first}", *(against_text(item.against_first) for item in found)))
+    return lines
+
+
+def interval_text(interval: Interval) -> str:
+    """`0.960 to 0.984`."""
+    return FEW if interval.low is None or interval.high is None else f"{interval.low:.3f} to {interval.high:.3f}"
+
+
+def against_text(against: Against | None) -> str:
+    """`+0.012 (p 0.021, Holm 0.063; d 1.9)`."""
+    if against is None:
+        return "-"
+    difference = f"{against.difference.mean:+.3f}"
+    if against.p is None or against.holm is None:
+        return f"{difference} ({FEW if against.difference.low is None else 'the same for all seeds'})"
+    return f"{difference} (p {_p(against.p)}, Holm {_p(against.holm)}; d {against.effect:.1f})"
+
+
+def _p(value: float) -> str:
+    return "< 0.001" if value < 1e-3 else f"{value:.3f}"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _ratios(values: Sequence[int | None]) -> list[str]:
+    """Numbers with their ratios to the first; a dash where there is none."""
+    first = next((value for value in values if value is not None), 0)
+    return ["-" if value is None else _ratio(value, first) for value in values]
 
 
 def _ratio(value: int, baseline: int) -> str:
-    return f"{value:,} ({value / baseline:.2f}x)"
+    return f"{value:,} ({value / baseline:.2f}x)" if baseline else f"{value:,}"
 
 
 def _title(exporter: str) -> str:

@@ -11,25 +11,32 @@ import pytest
 
 import hopgraph
 from hopgraph.bench import measure as measuring
-from hopgraph.bench.compare import Plan, compare, require_variants
+from hopgraph.bench.compare import Plan, compare
 from hopgraph.bench.energy import trace
 from hopgraph.bench.measure import Candidate, candidates, measure
-from hopgraph.bench.report import render
+from hopgraph.bench.report import render, shown
 from hopgraph.bench.results import Comparison
 from hopgraph.bench.table import bench_table, comparison_table, timing_text
+from hopgraph.bench.variants import require_variants
 from hopgraph.errors import HopgraphError
 from hopgraph.export.bundle import Bundle
 from hopgraph.train.data import Images
-from hopgraph.train.loop import Settings
+from hopgraph.train.recipe import Recipe
 from hopgraph.train.run import Run
+from hopgraph.train.tasks import choose_task, first_test_inputs
 from tests.deploy.conftest import SMALL, VARIANTS
 
 
 @pytest.fixture(scope="module")
-def comparison(tmp_path_factory: pytest.TempPathFactory, digits: Images) -> tuple[Path, Comparison]:
+def plan() -> Plan:
     """A whole comparison, small."""
     specs = {name: hopgraph.load("paramixer", f"{name},digits", SMALL) for name in VARIANTS}
-    plan = Plan(specs, (0, 1), Settings(epochs=1), ("onnx", "tensorrt"), "hopgraph compare paramixer")
+    return Plan(specs, (0, 1), Recipe(epochs=1), ("onnx", "tensorrt"), "hopgraph compare paramixer")
+
+
+@pytest.fixture(scope="module")
+def comparison(tmp_path_factory: pytest.TempPathFactory, digits: Images, plan: Plan) -> tuple[Path, Comparison]:
+    """What was found."""
     path = tmp_path_factory.mktemp("comparison") / "out"
     return path, compare(plan, digits, path)
 
@@ -42,6 +49,9 @@ def test_a_comparison_has_a_column_for_each_variant(comparison: tuple[Path, Comp
     assert rows["parameters"][0].endswith("(1.00x)")
     assert rows["certificate"] == ("small-step", "none", "none", "none")
     assert rows["weight asymmetry"][0] == "0.000"
+    assert rows["asymmetry of du/dg"][0] == "0.000"
+    assert set(rows["test accuracy, 95% interval"]) == {"too few seeds"}
+    assert all(cell.endswith("(too few seeds)") for cell in rows["test accuracy, minus symmetric"][1:])
     assert all(re.fullmatch(r"0\.\d{3} \u00b1 0\.\d{3}", cell) for cell in rows["test accuracy"])
     assert all(re.fullmatch(r"[\d,]+ \(\d\.\d\dx\)", cell) for cell in (*rows["ONNX bytes"], *rows["engine bytes"]))
     for runtime in ("pytorch", "onnxruntime"):
@@ -72,11 +82,11 @@ def test_a_comparison_writes_runs_bundles_results_and_a_report(comparison: tuple
     assert [item.name for item in path.parent.iterdir()] == ["out"]
 
 
-def test_the_report_stands_alone(comparison: tuple[Path, Comparison]) -> None:
+def test_the_report_stands_alone(comparison: tuple[Path, Comparison], plan: Plan) -> None:
     path, found = comparison
     page = (path / "report.html").read_text()
-    assert page == render(found)
-    assert page.count("<svg") == 4
+    assert page == render(found, shown(found, plan.specs))
+    assert page.count("<svg") == 6
     assert not re.search(r"""(src|href)=["']https?:""", page)
     assert "<script" not in page
     for cell in (cell for row in comparison_table(found).rows for cell in row):
@@ -85,7 +95,7 @@ def test_the_report_stands_alone(comparison: tuple[Path, Comparison]) -> None:
 
 
 def test_energy_traces_are_of_the_dynamics_only_where_all_is_tied(runs: dict[str, Run], digits: Images) -> None:
-    traces = {name: trace(run.model, digits.test.inputs[:16]) for name, run in runs.items()}
+    traces = {name: trace(run.model, first_test_inputs(choose_task(run.spec, digits), run.spec, digits, 16)) for name, run in runs.items()}
     assert [name for name, found in traces.items() if found.descended] == ["symmetric"]
     assert traces["vanilla"].reason is not None
     for name in ("symmetric", "asymmetric", "broken"):

@@ -186,7 +186,7 @@ def test_verify_at_the_shipped_sizes(shell: Shell) -> None:
 def test_the_whole_path(shell: Shell, tmp_path: Path, digits: Images) -> None:
     words = ["train", "paramixer", "--variant", "broken,digits", *SETTINGS, "--epochs", "3", "--seed", "7"]
     record = shell.json(*words, "--out", tmp_path / "run")
-    assert record["settings"]["seed"] == 7
+    assert record["seed"] == 7
     assert record["history"][-1]["test"]["accuracy"] > 0.5
     manifest = shell.json("export", tmp_path / "run", "--to", "onnx,tensorrt", "--out", tmp_path / "bundle")
     assert manifest["test"] == record["history"][-1]["test"]
@@ -212,8 +212,27 @@ def test_compare_prints_one_table(shell: Shell, tmp_path: Path) -> None:
     assert "symmetric" in out
     assert "test accuracy" in out
     assert (tmp_path / "out" / "report.html").is_file()
-    _, err = shell("compare", "paramixer", *words, "--out", tmp_path / "out", status=1)
+    again, _ = shell("compare", "paramixer", *words, "--no-bench", "--out", tmp_path / "out")
+    assert "test accuracy" in again
+    assert "latency" not in again
+    _, err = shell("compare", "paramixer", *words, "--learning-rate", "1e-3", "--out", tmp_path / "out", status=1)
     assert "error[file-exists]" in err
+    assert "is a run with another recipe" in err
+
+
+def test_compare_sweeps_and_matches_parameters(shell: Shell, tmp_path: Path) -> None:
+    words = ["--variant", "digits", *SETTINGS, "--variants", "symmetric,broken", "--seeds", "0", "--epochs", "1", "--no-bench"]
+    more = ["--sweep", "block.symmetry.penalized=0,1e-3", "--iso-params", "broken", "--iso-by", "Ns,Nc"]
+    found = shell.json("compare", "paramixer", *words, *more, "--set", "recipe.batch_size=128", "--out", tmp_path / "out")
+    assert [row["variant"] for row in found["rows"]] == ["symmetric", "broken", "penalized=0", "penalized=1e-3", "symmetric (iso)"]
+    assert found["recipe"]["batch_size"] == 128
+    assert sorted(path.name for path in (tmp_path / "out" / "runs").iterdir()) == [
+        "broken-0",
+        "penalized=0-0",
+        "penalized=1e-3-0",
+        "symmetric-0",
+        "symmetric-iso-0",
+    ]
 
 
 BAD = {
@@ -226,6 +245,8 @@ BAD = {
     "data of another shape": (["train", "paramixer", "--out", "run"], "error[data-shape]"),
     "no such run": (["export", "run", "--out", "bundle"], "error[run-damaged]"),
     "no such bundle": (["bench", "bundle"], "error[bundle-damaged]"),
+    "an unknown engine": (["compare", "paramixer", "--variants", "broken", "--engine", "rey", "--out", "out"], "rename it to `ray`"),
+    "a sweep of nothing": (["compare", "paramixer", "--sweep", "dims.C", "--out", "out"], "a sweep is written `path=value,value`"),
     "nothing to compare": (["compare", "paramixer", "--variants", ",", "--out", "out"], "error[variant-unknown]"),
     "an unknown format": (["compare", "paramixer", "--variants", "broken", "--to", "onx", "--out", "out"], "error[exporter-unknown]"),
 }

@@ -31,6 +31,7 @@ def test_the_wheel_has_two_packages_the_specs_and_types(wheel: Path) -> None:
         names = archive.namelist()
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"hopgraph", "exporters"}
     assert {"hopgraph/py.typed", "hopgraph/_specs/paramixer/paramixer.yaml", "hopgraph/_specs/hopgraph.schema.json"} <= set(names)
+    assert {"hopgraph/_specs/recipes/paramixer-cifar10.yaml", "hopgraph/_specs/recipes/recipe.schema.json"} <= set(names)
     assert {f"hopgraph/explanations/{code}.md" for code in CODES} <= set(names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert not any("tests" in name or "__pycache__" in name for name in names)

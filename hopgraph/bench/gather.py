@@ -1,0 +1,100 @@
+"""What was found of the runs of a comparison, gathered into rows."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import fmean
+
+import torch
+
+from hopgraph.bench.energy import ledger, trace
+from hopgraph.bench.measure import Measured, Timing
+from hopgraph.bench.results import ENERGY_INPUTS, LEDGER_INPUTS, Reason, Row
+from hopgraph.errors import At
+from hopgraph.export.bundle import Bundle
+from hopgraph.graph.certificate import Certificate
+from hopgraph.lower.ledger import weight_asymmetry
+from hopgraph.lower.model import compile_model
+from hopgraph.passes.pipeline import CheckedSpec
+from hopgraph.train.data import Data
+from hopgraph.train.run import Run
+from hopgraph.train.tasks import Task, first_test_inputs, fit_data
+from hopgraph.version import __version__
+
+
+def gather(label: str, runs: Sequence[Run], bundle: Bundle | None, measured: Measured, task: Task, data: Data) -> Row:
+    """What was found of a variant: its runs, one a seed, and the bundle and timings of the first where it was exported."""
+    first = runs[0]
+    spec, fitted = first.spec, fit_data(first.spec, data)
+    inputs = first_test_inputs(task, spec, fitted, ENERGY_INPUTS)
+    own = [candidate for candidate in measured.candidates if bundle and candidate.bundle == str(bundle.path)]
+    return Row(
+        label,
+        spec.parameter_count,
+        tuple(run.record.test for run in runs),
+        str(spec.certificate),
+        reasons(spec, spec.certificate),
+        _means([weight_asymmetry(run.model) for run in runs]),
+        {item.exporter: item.bytes for item in bundle.manifest.files} if bundle else {},
+        {candidate.runtime: candidate.reason for candidate in own if candidate.reason},
+        tuple(_placed(timing) for timing in measured.timings if timing.candidate in own),
+        tuple(run.record.history for run in runs),
+        trace(first.model, inputs),
+        tuple(_start(spec, run.record.seed) for run in runs),
+        tuple(ledger(run.model, inputs[:LEDGER_INPUTS]) for run in runs),
+        str(spec.iso) if spec.iso else None,
+    )
+
+
+def _means(found: Sequence[dict[str, float]]) -> dict[str, float]:
+    """By name, the mean over seeds."""
+    return {name: fmean(values[name] for values in found) for name in found[0]}
+
+
+def _start(spec: CheckedSpec, seed: int) -> dict[str, float]:
+    """The weight asymmetry by synapse of the weights that training begins with."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return weight_asymmetry(compile_model(spec, allow_large=True))
+
+
+def _placed(timing: Timing) -> Timing:
+    """The timing of a bundle by its place in the finished folder, which had another name while it was written."""
+    return replace(timing, candidate=replace(timing.candidate, bundle=f"bundles/{Path(timing.candidate.bundle).name}"))
+
+
+def reasons(spec: CheckedSpec, certificate: Certificate) -> tuple[Reason, ...]:
+    """The reasons of a certificate with their positions, each text once."""
+    found = {reason.text: Reason(reason.text, str(spec.loaded.locate(At(reason.at)))) for reason in certificate.reasons}
+    return tuple(found.values())
+
+
+def machine(engine: str) -> dict[str, str]:
+    """The machine that the table was made on, and the engine that computed the runs."""
+    return {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "processor": _processor(),
+        "cores": str(os.cpu_count()),
+        "threads": str(torch.get_num_threads()),
+        "engine": engine,
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "hopgraph": __version__,
+    }
+
+
+def _processor() -> str:
+    """The processor's name, as far as the system tells it, and the GPU's."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    name = names[0] if names else platform.processor() or platform.machine()
+    return f"{name}, {torch.cuda.get_device_name()}" if torch.cuda.is_available() else name
