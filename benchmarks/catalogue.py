@@ -22,7 +22,8 @@ from hopgraph.lower.standalone import module_source
 from hopgraph.passes.pipeline import load
 from hopgraph.show.catalogue import SIBLING
 from hopgraph.train.data import load_data
-from hopgraph.train.loop import Settings, train
+from hopgraph.train.loop import train
+from hopgraph.train.recipe import Recipe
 from hopgraph.train.run import Record, read_run
 
 DATA = {"text": str(Path(__file__).parents[1] / "docs" / "language.md"), "digits": "digits"}
@@ -37,7 +38,7 @@ FORMS = {
 """Forms that are trained beside the default and the symmetric sibling."""
 OTHERS = (("masked_mixer", "retrieval,digits", "digits-retrieval"), ("masked_mixer", "retrieval,symmetric,digits", "digits-retrieval"))
 """Forms with data of their own: spec, variants, data."""
-SETTINGS = Settings(epochs=1, batch_size=64)
+RECIPE = Recipe(epochs=1, batch_size=64)
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def work(line: Line, folder: Path) -> str:
     for variant in spec.variant_names:
         load(line.spec, variant)
     compile(module_source(spec), line.spec, "exec")
-    record = train(spec, load_data(line.data), SETTINGS, folder / "run")
+    record = train(spec, load_data(line.data), RECIPE, folder / "run")
     formats = [name for name in ("onnx", "tensorrt") if exporters()[name].missing() is None]
     bundle = export(read_run(folder / "run"), formats, folder / "bundle")
     return told(line, record, bundle, time.perf_counter() - begun)

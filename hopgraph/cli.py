@@ -20,12 +20,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hopgraph.console import listed, listed_numbers, print_json, print_or_write, print_table, progress
+from hopgraph.console import listed, listed_numbers, print_json, print_or_write, print_table, progress, training_progress
 from hopgraph.errors import Diagnostic, HopgraphError
 
 if TYPE_CHECKING:
     from hopgraph.bench.results import Comparison
     from hopgraph.passes.pipeline import CheckedSpec
+    from hopgraph.train.recipe import Recipe
 
 
 def _version(wanted: bool) -> None:
@@ -51,11 +52,21 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing els
 Version = Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")]
 AllowLarge = Annotated[bool, typer.Option("--allow-large", help="Allocate a model of more than a thousand million parameters.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace the output if it exists.")]
-Epochs = Annotated[int, typer.Option(min=1, help="How often to go through the training data.")]
-DataName = Annotated[str, typer.Option("--data", metavar="NAME", help="`digits` or `digits-retrieval`, embedded, or a text: .txt, .md.")]
-BatchSize = Annotated[int, typer.Option(min=1, help="Examples in a training step.")]
-LearningRate = Annotated[float, typer.Option(min=0.0, help="AdamW's rate after warm-up.")]
-WeightDecay = Annotated[float, typer.Option(min=0.0, help="AdamW's decay of matrices.")]
+AnySetting = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="PATH=VALUE", help="A field to set: of the spec, as dims.C=256; of the recipe, as recipe.epochs=5."),
+]
+RecipeName = Annotated[
+    str | None,
+    typer.Option("--recipe", metavar="RECIPE", help="A .yaml file, or the name of a shipped recipe, as `paramixer-cifar10`."),
+]
+Epochs = Annotated[int | None, typer.Option(min=1, help="Of the recipe: how often to go through the training data.")]
+DataName = Annotated[str | None, typer.Option("--data", metavar="DATA", help="Of the recipe: a name, file or folder; digits by default.")]
+BatchSize = Annotated[int | None, typer.Option(min=1, help="Of the recipe: examples that a process takes at once.")]
+LearningRate = Annotated[float | None, typer.Option(min=0.0, help="Of the recipe: AdamW's rate after warm-up.")]
+WeightDecay = Annotated[float | None, typer.Option(min=0.0, help="Of the recipe: AdamW's decay of matrices.")]
+DEFAULT_DATA = "digits"
+"""What is trained on where neither a recipe nor an option says it."""
 
 _PATTERNS = "Patterns to store: .npy, .csv, .txt, .safetensors, an image or a folder of images."
 _TENSOR = "The tensor to take from a .safetensors file of several."
@@ -139,11 +150,17 @@ def show(
 @app.command()
 def schema(
     out: Annotated[Path | None, typer.Option("-o", "--out", metavar="FILE", help="The file to write; else it is printed.")] = None,
+    recipe: Annotated[bool, typer.Option("--recipe", help="That of recipes.")] = False,
 ) -> None:
-    """Write the JSON Schema of specs, for editors that complete and check as one types."""
+    """Write the JSON Schema of specs or recipes, for editors that complete and check as one types."""
     from hopgraph.frontend.schema import schema_text
 
-    print_or_write(schema_text(), out)
+    if not recipe:
+        print_or_write(schema_text(), out)
+        return
+    from hopgraph.train.recipe import GRAMMAR
+
+    print_or_write(schema_text(GRAMMAR), out)
 
 
 @app.command()
@@ -294,40 +311,65 @@ def recall(
     print(report.summary)
 
 
+class Strategy(StrEnum):
+    """What several processes do with the weights."""
+
+    DDP = "ddp"
+    FSDP = "fsdp"
+
+
 @app.command()
 def train(
     spec: Spec,
     out: Annotated[Path, typer.Option("--out", metavar="RUN", help="The folder to write.")],
+    recipe: RecipeName = None,
     variant: Variant = None,
-    settings: Setting = None,
-    data: DataName = "digits",
-    epochs: Epochs = 20,
+    settings: AnySetting = None,
+    data: DataName = None,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    learning_rate: LearningRate = None,
+    weight_decay: WeightDecay = None,
     seed: Annotated[int, typer.Option(help="Of the first weights and the order of the data.")] = 0,
-    batch_size: BatchSize = 64,
-    learning_rate: LearningRate = 2e-3,
-    weight_decay: WeightDecay = 0.05,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in RUN, if there is one.")] = False,
+    strategy: Annotated[Strategy, typer.Option(help="Under torchrun: each process has all weights, or a shard of them.")] = Strategy.DDP,
     force: Force = False,
     allow_large: AllowLarge = False,
     as_json: AsJson = False,
 ) -> None:
-    """Train a spec and write a run: weights in safetensors, everything else in JSON."""
-    checked = _load(spec, variant, settings)
+    """Train a spec by a recipe and write a run: weights in safetensors, everything else in JSON."""
+    of_spec, plan = _recipe(recipe, settings, _short_options(data, epochs, batch_size, learning_rate, weight_decay))
+    checked = _load(spec, variant, of_spec)
     from hopgraph.train.data import load_data
-    from hopgraph.train.loop import Settings
     from hopgraph.train.loop import train as train_spec
-    from hopgraph.train.run import told
 
-    plan = Settings(epochs, seed, batch_size, learning_rate, weight_decay)
-    with progress(as_json) as tell:
-
-        def report(epoch: int, measured: Any) -> None:
-            tell(f"epoch {epoch}: loss {measured.loss:.3f}, {told(measured.test, 3)}", epoch, epochs)
-
-        record = train_spec(checked, load_data(data), plan, out, force=force, report=report, allow_large=allow_large)
-    if as_json:
+    first = os.environ.get("RANK", "0") == "0"  # torchrun starts several processes, of which one tells
+    found = load_data(plan.data or DEFAULT_DATA)
+    with training_progress(quiet=as_json or not first) as report:
+        how: dict[str, Any] = {"force": force, "resume": resume, "allow_large": allow_large, "strategy": strategy.value}
+        record = train_spec(checked, found, plan, out, seed=seed, report=report, **how)
+    if as_json and first:
         print_json(asdict(record))
-    else:
-        print(f"wrote {out}: {record.task}, {record.summary} after {epochs} epochs")
+    elif first:
+        print(f"wrote {out}: {record.task}, {record.summary} after {plan.epochs} epochs")
+
+
+def _short_options(
+    data: str | None, epochs: int | None, batch_size: int | None, learning_rate: float | None, weight_decay: float | None
+) -> dict[str, Any]:
+    """The options that are settings of a recipe, by their paths."""
+    rates = {"optimizer.learning_rate": learning_rate, "optimizer.weight_decay": weight_decay}
+    return {"data": data, "epochs": epochs, "batch_size": batch_size, **rates}
+
+
+def _recipe(recipe: str | None, settings: Sequence[str] | None, options: dict[str, Any]) -> tuple[list[str], Recipe]:
+    """The settings that are the spec's, and the recipe with its own and then the short options laid over it."""
+    from hopgraph.frontend.overlay import settings_of
+    from hopgraph.train.recipe import read_recipe, recipe_settings
+
+    of_spec, of_recipe = recipe_settings(settings or ())
+    given = {path: value for path, value in options.items() if value is not None}
+    return of_spec, read_recipe(recipe, [*of_recipe, *settings_of(given)])
 
 
 @app.command()
@@ -441,40 +483,58 @@ def predict(
 @app.command()
 def compare(
     spec: Spec,
-    variants: Annotated[str, typer.Option("--variants", metavar="A,B", help="The variants to compare; ratios are to the first.")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder to write: runs, bundles, results.json, report.html.")],
+    variants: Annotated[str, typer.Option("--variants", metavar="A,B", help="The variants to compare, and to export and time.")] = "",
+    sweep: Annotated[str | None, typer.Option(metavar="PATH=V,W", help="Further variants: values for a place in the spec.")] = None,
+    iso_params: Annotated[str | None, typer.Option(metavar="A", help="Further rows, scaled to as many parameters as this variant.")] = None,
+    iso_by: Annotated[str, typer.Option(metavar="D,E", help="The dims to scale; by default those that the spec names.")] = "",
     variant: Variant = None,
-    settings: Setting = None,
+    settings: AnySetting = None,
     seeds: Annotated[str, typer.Option("--seeds", metavar="N,M", help="Seeds, as 0,1,2.")] = "0,1,2",
-    data: DataName = "digits",
-    epochs: Epochs = 15,
-    batch_size: BatchSize = 64,
-    learning_rate: LearningRate = 2e-3,
-    weight_decay: WeightDecay = 0.05,
+    data: DataName = None,
+    recipe: RecipeName = None,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    learning_rate: LearningRate = None,
+    weight_decay: WeightDecay = None,
     to: Annotated[str, typer.Option("--to", metavar="A,B", help="Formats to export.")] = "onnx",
-    force: Force = False,
+    bench: Annotated[bool, typer.Option("--bench/--no-bench", help="Export and time the variants named by --variants.")] = True,
+    engine: Annotated[str, typer.Option(help="Where runs are computed: `local` or `ray`.")] = "local",
+    jobs: Annotated[int, typer.Option(min=1, help="Runs at a time on this machine, each with its share of the cores.")] = 1,
+    address: Annotated[str | None, typer.Option(help="Of a Ray cluster, which sees DIR too; else one on this machine.")] = None,
+    cpus_per_run: Annotated[float, typer.Option(min=0.01, help="CPUs of the Ray cluster that a run takes.")] = 1,
+    gpus_per_run: Annotated[float, typer.Option(min=0.0, help="GPUs of the Ray cluster that a run takes.")] = 0,
+    force: Annotated[bool, typer.Option("--force", help="Start over: without it, a run that is done is not run again.")] = False,
+    allow_large: AllowLarge = False,
     as_json: AsJson = False,
 ) -> None:
-    """Train, export and measure variants of one spec: one table, and a report."""
+    """Train variants of one spec over seeds, test and measure them: one table, and a report.
+
+    Ratios and tests are against the first. Runs stay in DIR: one that is done is not run again, one that was stopped goes on.
+    """
     numbers = [int(seed) for seed in listed(seeds) if seed.isdecimal()]
     if not numbers or len(set(numbers)) != len(listed(seeds)):
         raise typer.BadParameter("seeds are different integers, as 0,1,2", param_hint="--seeds")
-    base = _load(spec, variant, settings)
-    from hopgraph.bench.compare import Plan, require_variants
+    of_spec, training = _recipe(recipe, settings, _short_options(data, epochs, batch_size, learning_rate, weight_decay))
+    from hopgraph.bench.variants import Wanted, members, read_sweep
+
+    by, swept = tuple(listed(iso_by)), read_sweep(sweep) if sweep else None
+    wanted = Wanted(spec, variant, tuple(of_spec), tuple(listed(variants)), swept, iso_params, by)
+    specs = members(wanted)
+    from hopgraph.bench.compare import Plan
     from hopgraph.bench.compare import compare as compare_variants
+    from hopgraph.bench.engines import Resources, find_engine
     from hopgraph.export.exporter import find_exporter
     from hopgraph.train.data import load_data
-    from hopgraph.train.loop import Settings
 
-    names = listed(variants)
-    require_variants(base, names)
     for name in listed(to):
         find_exporter(name)
-    specs = {name: _load(spec, f"{name},{variant}" if variant else name, settings) for name in names}
-    training = Settings(epochs, numbers[0], batch_size, learning_rate, weight_decay)
-    plan = Plan(specs, tuple(numbers), training, tuple(listed(to)), "hopgraph " + shlex.join(sys.argv[1:]))
+    chosen = find_engine(engine, Resources(jobs, address, cpus_per_run, gpus_per_run))
+    command = "hopgraph " + shlex.join(sys.argv[1:])
+    exported = wanted.names if bench else ()
+    plan = Plan(specs, tuple(numbers), training, tuple(listed(to)), command, exported, swept, chosen, allow_large)
     with progress(as_json) as tell:
-        comparison = compare_variants(plan, load_data(data), out, force=force, progress=tell)
+        comparison = compare_variants(plan, load_data(training.data or DEFAULT_DATA), out, force=force, progress=tell)
     _print_comparison(comparison, out, as_json)
 
 

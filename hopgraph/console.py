@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Generator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ import typer
 if TYPE_CHECKING:
     from hopgraph.bench.compare import Progress
     from hopgraph.bench.table import Table
+    from hopgraph.train.logs import Progress as Training
+    from hopgraph.train.logs import Report
 
 
 def print_json(data: object) -> None:
@@ -31,26 +34,47 @@ def print_table(table: Table) -> None:
         shown.add_row(*row)
     console = Console()
     if not console.is_terminal:
-        console = Console(width=max(len(" ".join(cells)) for cells in (table.columns, *table.rows)) + 3 * len(table.columns) + 1)
+        widths = [max(map(len, cells)) for cells in zip(table.columns, *table.rows, strict=True)]
+        console = Console(width=sum(widths) + 3 * len(widths) + 1)
     console.print(shown)
 
 
 @contextmanager
-def progress(quiet: bool) -> Generator[Progress]:
-    """A progress bar on standard error: call it with what is done, and how many of how many steps are behind."""
+def progress(quiet: bool, *, remaining: bool = True) -> Generator[Progress]:
+    """A progress bar on standard error: call it with what is done, and how many of how many steps are behind.
+
+    Where `remaining`, the bar says the time that is left, as it guesses it.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as ProgressBar
 
     percentage, what = TextColumn("{task.percentage:>3.0f}%"), TextColumn("{task.description}")
-    columns = (BarColumn(), percentage, TimeElapsedColumn(), TimeRemainingColumn(), what)
+    left = (TimeRemainingColumn(),) if remaining else ()
+    columns = (BarColumn(bar_width=20), percentage, TimeElapsedColumn(), *left, what)
     with ProgressBar(*columns, console=Console(stderr=True), disable=quiet) as bar:
         task = bar.add_task("starting", total=None)
 
-        def tell(what: str, done: int, total: int) -> None:
+        def tell(what: str, done: float, total: float) -> None:
             bar.update(task, description=what, completed=done, total=total)
 
         yield tell
+
+
+@contextmanager
+def training_progress(quiet: bool) -> Generator[Report]:
+    """A progress bar of a training."""
+    with progress(quiet, remaining=False) as tell:
+        yield lambda now: tell(training_line(now), now.step, now.steps)
+
+
+def training_line(now: Training) -> str:
+    """How far a training is: `epoch 3/20, 0:00:12 left, 9,120/s: loss 0.412, accuracy 0.871 (test 0.902)`."""
+    left = f", {timedelta(seconds=round(now.seconds_left))} left" if math.isfinite(now.seconds_left) else ""
+    tested = {name: f" (test {value:.3f})" for name, value in now.test.items()}
+    measured = {"loss": now.loss, **now.train}
+    told = [f"{name.replace('_', ' ')} {value:.3f}{tested.get(name, '')}" for name, value in measured.items()]
+    return f"epoch {now.epoch}/{now.epochs}{left}, {now.examples_per_second:,.0f}/s: {', '.join(told)}"
 
 
 def print_or_write(text: str, out: Path | None) -> None:

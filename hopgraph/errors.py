@@ -24,7 +24,10 @@ CODES: dict[str, str] = {
     "bundle-damaged": "a bundle lacks a file, or a file's hash differs from the manifest's",
     "bundle-version": "a bundle was written in a format that this version does not read",
     "causality": "a part of the model would read what a causal map hides from it",
+    "checkpoint-damaged": "the checkpoint of a run cannot be read",
+    "checkpoint-failed": "a run could not be written while it was trained, as on a full disk",
     "code-unknown": "no diagnostic has this code",
+    "data-invalid": "the data cannot be used as they are",
     "data-shape": "the data do not fit the spec",
     "data-unknown": "no data set has this name",
     "dim-cycle": "dims refer to each other in a circle",
@@ -58,14 +61,19 @@ CODES: dict[str, str] = {
     "parity": "an exported file does not compute what the model computes",
     "pass-unknown": "the compiler has no pass of this name",
     "patterns": "a file of patterns or states does not fit the spec",
+    "precision-unavailable": "the numbers of a recipe cannot be computed with on this machine",
     "pull-unknown": "a symmetry names a factor that the synapse does not have",
+    "recipe-unknown": "no shipped recipe has this name",
+    "resume-differs": "a training is asked to go on that was begun as another",
     "run-damaged": "a run folder lacks a file or holds something else",
+    "run-unfinished": "the training of a run has not ended",
     "runtime-unavailable": "a runtime cannot run on this machine",
     "runtime-unknown": "no runtime has this name, or none that can read this file",
     "slow-layers": "a block has no slow layer that moves",
     "solve-invalid": "a solve does not fit the circles of fast layers",
     "spec-unknown": "no shipped spec has this name",
     "step-axes": "a learned step is over axes that its layer does not have",
+    "strategy-unavailable": "several processes are needed to shard weights",
     "synapse-unknown": "a group names a synapse that is not declared",
     "too-large": "the model, or a part of it, is larger than the compiler takes on",
     "unknown-field": "a field is not part of the language",
@@ -98,10 +106,11 @@ _LINE_END = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]")
 
 @dataclass(frozen=True)
 class Source:
-    """A text and the name that it is shown under."""
+    """A text and the name that it is shown under; `noun` is what a text of its kind is called."""
 
     name: str
     text: str
+    noun: str = "spec"
 
     @cached_property
     def lines(self) -> list[str]:

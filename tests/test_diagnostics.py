@@ -17,6 +17,8 @@ RAISED_ELSEWHERE = {
     "file-unreadable",
     "spec-unknown",
     "pass-unknown",
+    # reading recipes: tests/test_recipes.py
+    "recipe-unknown",
     # asking for an explanation: tests/test_explain.py
     "code-unknown",
     # allocating a model: tests/test_hostile_parts.py
@@ -24,6 +26,7 @@ RAISED_ELSEWHERE = {
     # training, measuring and exporting
     "bundle-damaged",
     "bundle-version",
+    "data-invalid",
     "data-shape",
     "data-unknown",
     "exporter-failed",
@@ -41,6 +44,13 @@ RAISED_ELSEWHERE = {
     "runtime-unavailable",
     "runtime-unknown",
     "verification",
+    # checkpoints and processes: tests/train
+    "checkpoint-damaged",
+    "checkpoint-failed",
+    "precision-unavailable",
+    "resume-differs",
+    "run-unfinished",
+    "strategy-unavailable",
     # published weights: tests/test_importing.py
     "weights-missing",
     "weights-shape",

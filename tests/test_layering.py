@@ -120,6 +120,7 @@ def test_no_modules_import_each_other_when_they_are_loaded() -> None:
         "import hopgraph; hopgraph.load('paramixer')",
         "import hopgraph; hopgraph.load('paramixer', 'vanilla,digits', {'block.steps': 2})",
         "import hopgraph.cli",
+        "from hopgraph.train.recipe import read_recipe; read_recipe('paramixer-cifar10', ['epochs=50'])",
     ],
 )
 def test_checking_a_spec_imports_nothing_heavy(code: str) -> None:
