@@ -26,10 +26,11 @@ def finish(*words: object) -> None:
     assert out.count("done") == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("variant", "fields"),
     [
-        pytest.param("symmetric,digits", {}, marks=pytest.mark.slow),
+        ("symmetric,digits", {}),
         ("asymmetric,digits", {"accumulate": 2, "clip": 0.1, "ema": 0.9, "label_smoothing": 0.1}),
     ],
 )
