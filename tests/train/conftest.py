@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,15 @@ from hopgraph.train.recipe import Recipe
 
 SMALL = ("dims.C=16", "dims.depth=2")
 ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="package", autouse=True)
+def one_thread() -> Generator[None]:
+    """Rounding depends on the number of threads, and earlier tests may have set it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

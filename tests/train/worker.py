@@ -12,6 +12,8 @@ import json
 import sys
 from pathlib import Path
 
+import torch
+
 from hopgraph.errors import HopgraphError
 from hopgraph.train import loop
 from hopgraph.train.data import Images, load_data
@@ -25,6 +27,7 @@ def told(progress: Progress) -> None:
 
 
 def main(out: str, variant: str, recipe: str, strategy: str = "ddp") -> None:
+    torch.set_num_threads(1)  # as in the tests: rounding depends on it
     digits = load_data("digits")
     assert isinstance(digits, Images)
     loop.REPORT_SECONDS, loop.CHECKPOINT_SECONDS = 0.0, 0.02
