@@ -336,11 +336,21 @@ def rename_help(word: str, known: Iterable[str]) -> list[str]:
     return ["rename it to " + " or ".join(f"`{name}`" for name in near)] if near else []
 
 
-def listing(words: Iterable[str]) -> str:
-    """Words as a comma-separated list in the order given, or `none`. A long list is cut short."""
+def cut_short(words: Iterable[str]) -> list[str]:
+    """The words in the order given; of a long list the first, and how many more there are."""
     given = list(words)
     more = [f"and {len(given) - MAX_LISTED} more"] if len(given) > MAX_LISTED else []
-    return ", ".join([*given[:MAX_LISTED], *more]) or "none"
+    return [*given[:MAX_LISTED], *more]
+
+
+def listing(words: Iterable[str]) -> str:
+    """Words as a comma-separated list in the order given, or `none`. A long list is cut short."""
+    return ", ".join(cut_short(words)) or "none"
+
+
+def by(shape: Iterable[int], none: str = "one number") -> str:
+    """Sizes as they are read: `3 x 8 x 8`; `none` of them is the shape of a single number."""
+    return " x ".join(map(str, shape)) or none
 
 
 def article(word: str) -> str:

@@ -4,35 +4,19 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hopgraph import cli
 from hopgraph.console import training_line, training_progress
 from hopgraph.frontend.schema import schema_text
 from hopgraph.train.logs import Progress
 from hopgraph.train.recipe import GRAMMAR, Recipe
 
+from .deploy.test_cli import Shell
+
 WORDS = ["train", "paramixer", "--variant", "digits", "--set", "dims.C=16", "--set", "dims.depth=1"]
-
-
-class Shell:
-    """Runs commands in this process."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self.monkeypatch, self.capsys = monkeypatch, capsys
-
-    def __call__(self, *words: str | Path, status: int = 0) -> tuple[str, str]:
-        """Standard output and standard error of a command that must exit with `status`."""
-        self.monkeypatch.setattr(sys, "argv", ["hopgraph", *map(str, words)])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        out, err = self.capsys.readouterr()
-        assert (stopped.value.code or 0) == status, out + err
-        return out, err
 
 
 @pytest.fixture

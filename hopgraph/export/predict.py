@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from hopgraph.errors import Diagnostic, HopgraphError
+from hopgraph.errors import Diagnostic, HopgraphError, by
 from hopgraph.export.bundle import Bundle, Manifest
 from hopgraph.export.exporter import Array
 
@@ -44,7 +44,7 @@ def _require_classifier(bundle: Bundle) -> None:
     outputs = list(manifest.outputs.values())
     if given.kind == "image" and manifest.labels and outputs == [len(manifest.labels)]:
         return
-    does = f"`{manifest.name}` reads {given.kind} {_by(given.shape)} and gives {_by(tuple(outputs))}"
+    does = f"`{manifest.name}` reads {given.kind} {by(given.shape)} and gives {by(tuple(outputs))}"
     notes = (f"{does}; its task is {manifest.task or 'not known'}",)
     helps = ("in Python, `open_bundle(path).open(runtime)` runs any bundle on arrays",)
     raise HopgraphError(Diagnostic("no-classifier", f"`{bundle.path}` does not classify images", notes=notes, helps=helps))
@@ -66,7 +66,7 @@ def read_image(file: Path, manifest: Manifest) -> Array:
     if pixels.ndim == 2:
         pixels = pixels[None]
     if pixels.shape != wanted:
-        message = f"`{file}` is {_by(pixels.shape)}, and the model reads {_by(wanted)} (channels x height x width)"
+        message = f"`{file}` is {by(pixels.shape)}, and the model reads {by(wanted)} (channels x height x width)"
         raise HopgraphError(Diagnostic("image-shape", message, helps=("resize it first: how is a choice that changes the answer",)))
     if not np.isfinite(pixels).all():
         raise _unreadable(file, "it holds numbers that are not finite")
@@ -99,7 +99,3 @@ def _read_array(file: Path) -> np.ndarray:
 
 def _unreadable(file: Path, reason: str) -> HopgraphError:
     return HopgraphError(Diagnostic("image-unreadable", f"`{file}` cannot be read as an image: {reason}"))
-
-
-def _by(shape: tuple[int, ...]) -> str:
-    return " x ".join(map(str, shape)) or "one number"

@@ -19,7 +19,7 @@ from PIL import Image, UnidentifiedImageError
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from hopgraph.errors import Diagnostic, Findings, HopgraphError, Place, Source, Span, listing, rename_help
+from hopgraph.errors import Diagnostic, Findings, HopgraphError, Place, Source, Span, by, listing, rename_help
 from hopgraph.recall.numbers import read_numbers
 
 Array = NDArray[np.float64]
@@ -75,12 +75,12 @@ def _reader(path: Path) -> Callable[[Path, str | None], Array]:
 def _require_size(shape: Sequence[int], path: Path) -> None:
     """Refuse an array without elements or with too many, of which only the shape is read yet."""
     if math.prod(shape) > LARGEST:
-        raise wrong(f"`{path}` holds {math.prod(shape):,} numbers ({_by(shape)}); more than {LARGEST:,} are not read")
+        raise wrong(f"`{path}` holds {math.prod(shape):,} numbers ({by(shape)}); more than {LARGEST:,} are not read")
     if len(shape) < 2:
-        message = f"`{path}` has {len(shape)} axes ({_by(shape)}), and patterns have two or more: how many there are, then theirs"
+        message = f"`{path}` has {len(shape)} axes ({by(shape)}), and patterns have two or more: how many there are, then theirs"
         raise wrong(message.replace("1 axes", "1 axis"), helps=("save `array.reshape(1, -1)` for one pattern",))
     if math.prod(shape) == 0:
-        raise wrong(f"`{path}` holds no numbers ({_by(shape)})")
+        raise wrong(f"`{path}` holds no numbers ({by(shape)})")
 
 
 def _require_finite(array: Array, path: Path) -> None:
@@ -90,10 +90,6 @@ def _require_finite(array: Array, path: Path) -> None:
         are = "is" if len(bad) == 1 else "are"
         place = f"{array[first]} at [{', '.join(map(str, first))}] (counted from 0)"
         raise wrong(f"`{path}` holds {place}: {len(bad):,} of its {array.size:,} numbers {are} not finite")
-
-
-def _by(shape: Sequence[int]) -> str:
-    return " x ".join(map(str, shape)) or "one number"
 
 
 # --- arrays -----------------------------------------------------------------------------------------------------------
@@ -190,7 +186,7 @@ def _alike(files: list[Path]) -> Iterator[Array]:
         first = first or size
         if size != first:
             helps = ("resize them first: how is a choice that changes the patterns",)
-            raise wrong(f"`{file}` is {_by(size)}, and `{files[0]}` is {_by(first)} (height x width)", helps=helps)
+            raise wrong(f"`{file}` is {by(size)}, and `{files[0]}` is {by(first)} (height x width)", helps=helps)
         _require_size((len(files), *size), file.parent)
         yield _grey(file)
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from hopgraph.energy.records import Axes
-from hopgraph.errors import MAX_LISTED, At, Diagnostic, HopgraphError
+from hopgraph.errors import At, Diagnostic, HopgraphError, by, cut_short
 from hopgraph.files import require_free
 from hopgraph.frontend.dims import DimError, evaluate_real, names_in
 from hopgraph.frontend.library import read_text
@@ -173,7 +173,7 @@ def _ordered(parameter: Parameter, layout: tuple[Axes, ...], stacked: str | None
 
 
 @dataclass(frozen=True)
-class _Assignment:
+class Assignment:
     """What a file gives: tensors for parameters of ours, the names that were read, what is bent, and what was asked for in vain."""
 
     found: dict[str, Tensor]
@@ -187,7 +187,7 @@ def import_weights(spec: CheckedSpec, given: Mapping[str, Tensor], file: str = "
 
     Raises HopgraphError with all that is missing, left over or misshapen.
     """
-    assigned = _assigned(spec, given)
+    assigned = assign(spec, given)
     problems = (_misshapen(spec, assigned, file), _missing(spec, assigned, file), _surplus(spec, assigned, given, file))
     told = [problem for problem in problems if problem]
     if told:
@@ -197,13 +197,8 @@ def import_weights(spec: CheckedSpec, given: Mapping[str, Tensor], file: str = "
     return {parameter.stored_name: _stored(parameter, assigned.found[parameter.stored_name]) for parameter in spec.program.parameters}
 
 
-def converted(spec: CheckedSpec, given: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors of the published shapes, such as gradients, as the table lays them out; positive ones as they are."""
-    return _assigned(spec, given).found
-
-
-def _assigned(spec: CheckedSpec, given: Mapping[str, Tensor]) -> _Assignment:
-    """Go through the table: for each parameter the first entry counts whose tensors are all there."""
+def assign(spec: CheckedSpec, given: Mapping[str, Tensor]) -> Assignment:
+    """Go through the table: for each parameter the first entry counts whose tensors are all there. Positive ones are as they are given."""
     found, used, bent, absent = dict[str, Tensor](), set[str](), dict[str, str](), dict[str, str]()
     placed: set[str] = set()
     for row in rows(spec):
@@ -225,7 +220,7 @@ def _assigned(spec: CheckedSpec, given: Mapping[str, Tensor]) -> _Assignment:
         if not any(faults.values()):
             found |= _ours(row, [given[name] for name in row.names], expected)
     wanted = [parameter.stored_name for parameter in spec.program.parameters if parameter.stored_name not in placed]
-    return _Assignment(found, used, bent, {name: absent.get(name, "") for name in wanted})
+    return Assignment(found, used, bent, {name: absent.get(name, "") for name in wanted})
 
 
 def _fault(tensor: Tensor, expected: tuple[int, ...]) -> str:
@@ -234,38 +229,34 @@ def _fault(tensor: Tensor, expected: tuple[int, ...]) -> str:
         return f"it holds {str(tensor.dtype).removeprefix('torch.')} numbers, which are no weights"
     if [size for size in tensor.shape if size != 1] == [size for size in expected if size != 1]:
         return ""
-    return f"it is {_by(tuple(tensor.shape))}, and should be {_by(expected)}"
+    return f"it is {by(tuple(tensor.shape))}, and should be {by(expected)}"
 
 
-def _misshapen(spec: CheckedSpec, assigned: _Assignment, file: str) -> Diagnostic | None:
+def _misshapen(spec: CheckedSpec, assigned: Assignment, file: str) -> Diagnostic | None:
     if not assigned.bent:
         return None
     message = f"{len(assigned.bent)} of the tensors of `{file}` are not what `{spec.name}` reads"
     helps = ("choose the size with `--variant`, or set the dims with `--set`",)
-    return Diagnostic("weights-shape", message, notes=_listed(f"{name}: {fault}" for name, fault in assigned.bent.items()), helps=helps)
+    return Diagnostic(
+        "weights-shape", message, notes=tuple(cut_short(f"{name}: {fault}" for name, fault in assigned.bent.items())), helps=helps
+    )
 
 
-def _missing(spec: CheckedSpec, assigned: _Assignment, file: str) -> Diagnostic | None:
+def _missing(spec: CheckedSpec, assigned: Assignment, file: str) -> Diagnostic | None:
     if not assigned.absent:
         return None
     lines = (f"{lost} (for {name})" if lost else f"{name}: no entry of `weights` leads to it" for name, lost in assigned.absent.items())
     message = f"`{file}` lacks {len(assigned.absent)} of the tensors that `{spec.name}` reads"
-    return Diagnostic("weights-missing", message, notes=_listed(lines))
+    return Diagnostic("weights-missing", message, notes=tuple(cut_short(lines)))
 
 
-def _surplus(spec: CheckedSpec, assigned: _Assignment, given: Mapping[str, Tensor], file: str) -> Diagnostic | None:
+def _surplus(spec: CheckedSpec, assigned: Assignment, given: Mapping[str, Tensor], file: str) -> Diagnostic | None:
     names = [name for name in given if name not in assigned.used and not name.endswith(PASSED_OVER)]
     if not names:
         return None
     message = f"`{file}` has {len(names)} tensors that `{spec.name}` has no place for"
     helps = ("choose the variant that has them; or write `NAME: null` into the spec's `weights`, and they are read and not used",)
-    return Diagnostic("weights-surplus", message, notes=_listed(names), helps=helps)
-
-
-def _listed(lines: Iterable[str]) -> tuple[str, ...]:
-    given = list(lines)
-    more = [f"and {len(given) - MAX_LISTED} more"] if len(given) > MAX_LISTED else []
-    return (*given[:MAX_LISTED], *more)
+    return Diagnostic("weights-surplus", message, notes=tuple(cut_short(names)), helps=helps)
 
 
 def _stored(parameter: Parameter, tensor: Tensor) -> Tensor:
@@ -277,10 +268,6 @@ def _stored(parameter: Parameter, tensor: Tensor) -> Tensor:
         helps = ("a gain of either sign is `gain: vector`, which the certificate names as breaking",)
         raise HopgraphError(Diagnostic("weights-shape", message, helps=helps))
     return tensor.log()
-
-
-def _by(shape: tuple[int, ...]) -> str:
-    return " x ".join(map(str, shape)) or "one number"
 
 
 # --- a run ------------------------------------------------------------------------------------------------------------
@@ -324,6 +311,6 @@ def _labels(spec: CheckedSpec, file: Path | None) -> tuple[str, ...]:
         return numbers
     labels = tuple(read_text(file).splitlines())
     if len(labels) != len(numbers):
-        message = f"`{file.name}` has {len(labels)} labels, and the model gives {_by(output)} numbers"
+        message = f"`{file.name}` has {len(labels)} labels, and the model gives {by(output)} numbers"
         raise HopgraphError(Diagnostic("data-shape", message, helps=("write one label a line",)))
     return labels

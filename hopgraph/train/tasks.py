@@ -13,13 +13,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, Protocol
 
 import torch
 import torch.nn.functional as F  # noqa: N812 (the name that torch's own documentation uses)
 from torch import Generator, Tensor
 
-from hopgraph.errors import At, Diagnostic, HopgraphError
+from hopgraph.errors import At, Diagnostic, HopgraphError, by
 from hopgraph.graph.ham import Ham
 from hopgraph.passes.pipeline import CheckedSpec
 from hopgraph.train.data import BYTES, SPLIT_SEED, Data, Examples, Images, Lists, Text
@@ -123,8 +124,7 @@ def _axes(axes: dict[str, int]) -> str:
     return f"[{', '.join(f'{axis}={size}' for axis, size in axes.items())}]"
 
 
-def _by(shape: tuple[int, ...]) -> str:
-    return " x ".join(map(str, shape)) or "one"
+_by = partial(by, none="one")
 
 
 def _gives(ham: Ham) -> tuple[int, ...]:

@@ -96,7 +96,7 @@ def measure(case: Case, dtype: torch.dtype) -> Errors:
     output, gradient = _compared(*pair(case, dtype), case, dtype, training=False)
     original, model = pair(case, dtype)
     training_output, training_gradient = _compared(original, model, case, dtype, training=True)
-    buffers = importing.converted(model.spec, original.state_dict())
+    buffers = importing.assign(model.spec, original.state_dict()).found
     statistics = [difference(buffer, buffers[name]) for name, buffer in model.named_buffers()]
     return Errors(output, gradient, training_output, training_gradient, max(statistics, default=0.0))
 
@@ -141,8 +141,8 @@ def rounding(case: Case) -> float:
 
 def gradients(original: nn.Module, model: Model) -> dict[str, tuple[Tensor, Tensor]]:
     """By parameter of ours, its gradient and the original's; of a logarithm, d/d log w = w d/dw."""
-    wanted = importing.converted(model.spec, {name: _gradient(tensor) for name, tensor in _floats(original)})
-    values = importing.converted(model.spec, dict(_floats(original)))
+    wanted = importing.assign(model.spec, {name: _gradient(tensor) for name, tensor in _floats(original)}).found
+    values = importing.assign(model.spec, dict(_floats(original))).found
     found: dict[str, tuple[Tensor, Tensor]] = {}
     for parameter in model.program.parameters:
         name = parameter.stored_name
