@@ -15,11 +15,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from hopgraph.errors import HopgraphError
-from hopgraph.export.bundle import Bundle, export
+from hopgraph.export.bundle import export
 from hopgraph.export.exporter import exporters
 from hopgraph.frontend.library import shipped
 from hopgraph.lower.standalone import module_source
 from hopgraph.passes.pipeline import load
+from hopgraph.runtime import Bundle
 from hopgraph.show.catalogue import SIBLING
 from hopgraph.train.data import load_data
 from hopgraph.train.loop import train
@@ -71,17 +72,18 @@ def work(line: Line, folder: Path) -> str:
     compile(module_source(spec), line.spec, "exec")
     record = train(spec, load_data(line.data), RECIPE, folder / "run")
     formats = [name for name in ("onnx", "tensorrt") if exporters()[name].missing() is None]
-    bundle = export(read_run(folder / "run"), formats, folder / "bundle")
+    bundle = export([read_run(folder / "run")], formats, folder / "bundle")
     return told(line, record, bundle, time.perf_counter() - begun)
 
 
 def told(line: Line, record: Record, bundle: Bundle, seconds: float) -> str:
     """One line."""
     label = f"{line.spec} {line.variants}"
-    onnx, engine = bundle.file("onnx"), bundle.file("tensorrt")
+    sizes = {file.path: file.bytes for file in bundle.manifest.files}
+    onnx, engine = bundle.manifest.form("onnx"), bundle.manifest.form("tensorrt")
     assert onnx is not None
-    parity = ", ".join(f"{error:.1e}" for error in onnx.parity.values())
-    built = f"engine {engine.bytes / 1e6:.1f} MB" if engine is not None else "no engine: no package"
+    parity = ", ".join(f"{found.random:.1e}" for found in onnx.parity.values())
+    built = f"engine {sizes[engine.file] / 1e6:.1f} MB" if engine is not None else "no engine: no package"
     return f"{label:42} {bundle.manifest.parameters:>9,} parameters  {record.summary:40} parity {parity}  {built}  {seconds:.1f} s"
 
 

@@ -17,11 +17,13 @@ from typing import Any, Protocol
 Path = tuple[str | int, ...]
 
 CODES: dict[str, str] = {
+    "address-unavailable": "a server cannot listen where it is asked to",
     "axes-mismatch": "a value has other axes than its place requires",
     "axis-unknown": "an axis is used that the block does not declare",
     "bad-value": "a field holds a value of the wrong kind",
     "bias-invalid": "a bias does not fit its synapse",
     "bundle-damaged": "a bundle lacks a file, or a file's hash differs from the manifest's",
+    "bundle-mixed": "weights do not belong to the model of a bundle, or cannot be replaced in it",
     "bundle-version": "a bundle was written in a format that this version does not read",
     "causality": "a part of the model would read what a causal map hides from it",
     "checkpoint-damaged": "the checkpoint of a run cannot be read",
@@ -44,6 +46,7 @@ CODES: dict[str, str] = {
     "group-coverage": "the update groups are not a partition of the synapses that pull on slow layers",
     "image-shape": "an image does not have the shape that the model reads",
     "image-unreadable": "a file is not an image",
+    "input-invalid": "an input is not what the model of a bundle reads",
     "layer-unfed": "nothing pulls on a layer",
     "layer-unknown": "a layer is named that is not declared",
     "layer-unstarted": "a slow layer has no first state",
@@ -53,9 +56,8 @@ CODES: dict[str, str] = {
     "model-large": "a model past the stated size is to be allocated",
     "name-invalid": "a name cannot be used for a part of the model",
     "no-base": "no pull of a synapse reads its base weights",
-    "no-classifier": "a bundle does not classify images",
     "no-energy": "the spec has no energy",
-    "not-finite": "a training loss is not a finite number",
+    "not-finite": "a training loss, or what a model gives for an input, is not a finite number",
     "operation-invalid": "an encoder or readout operation does not fit its input",
     "overlay-path": "a variant or --set names a place that the spec does not have",
     "parity": "an exported file does not compute what the model computes",

@@ -23,8 +23,10 @@ RAISED_ELSEWHERE = {
     "code-unknown",
     # allocating a model: tests/test_hostile_parts.py
     "model-large",
-    # training, measuring and exporting
+    # training, measuring, exporting and serving
+    "address-unavailable",
     "bundle-damaged",
+    "bundle-mixed",
     "bundle-version",
     "data-invalid",
     "data-shape",
@@ -35,7 +37,7 @@ RAISED_ELSEWHERE = {
     "file-exists",
     "image-shape",
     "image-unreadable",
-    "no-classifier",
+    "input-invalid",
     "no-energy",
     "not-finite",
     "parity",

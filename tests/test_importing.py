@@ -12,8 +12,8 @@ from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariable
 from torch import Tensor
 
 from hopgraph.errors import HopgraphError, Source
-from hopgraph.export.bundle import open_bundle
 from hopgraph.passes.pipeline import CheckedSpec, load
+from hopgraph.runtime import Bundle
 from hopgraph.train.importing import import_weights
 from hopgraph.train.run import read_run
 from hopgraph.train.tensors import read_tensors
@@ -211,7 +211,7 @@ def test_the_command_writes_a_run_that_exports(shell: Shell, tmp_path: Path) -> 
     assert run.record.labels == ("0", "1")
     assert torch.equal(run.model.stored("readout.linear.bias"), tensors()["new.bias"])
     shell("export", tmp_path / "run", "--out", tmp_path / "bundle")
-    assert open_bundle(tmp_path / "bundle").manifest.test == {}
+    assert Bundle.open(tmp_path / "bundle").manifest.test == {}
 
 
 def test_labels_and_statistics_come_along(shell: Shell, tmp_path: Path) -> None:

@@ -15,7 +15,19 @@ from hopgraph.frontend.library import shipped, shipped_recipes
 from hopgraph.frontend.overlay import apply_settings
 from hopgraph.frontend.schema import json_schema, schema_text
 from hopgraph.frontend.tree import Tree, parse
-from hopgraph.train.recipe import GRAMMAR, RENEW, Augment, Optimizer, RandAugment, Recipe, Schedule, read_recipe, recipe_settings
+from hopgraph.train.recipe import (
+    GRAMMAR,
+    RENEW,
+    Augment,
+    Optimizer,
+    RandAugment,
+    Recipe,
+    Resize,
+    ResizedCrop,
+    Schedule,
+    read_recipe,
+    recipe_settings,
+)
 from tests.mutations import mutant
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -117,9 +129,9 @@ def test_what_is_written_is_read() -> None:
     assert type(found.optimizer.learning_rate) is float
 
 
-@pytest.mark.parametrize("field", ["clip", "ema", "augment.randaugment", "optimizer.at_batch"])
+@pytest.mark.parametrize("field", ["clip", "ema", "augment.randaugment", "augment.resized_crop", "optimizer.at_batch", "resize"])
 def test_off_takes_out_what_a_recipe_has(field: str) -> None:
-    text = "clip: 1\nema: 0.9\naugment: {randaugment: {operations: 1}}\noptimizer: {at_batch: 512}"
+    text = "clip: 1\nema: 0.9\nresize: {}\naugment: {randaugment: {operations: 1}, resized_crop: {}}\noptimizer: {at_batch: 512}"
 
     def value(of: Recipe) -> Any:
         found: Any = of
@@ -177,6 +189,7 @@ INEXPRESSIBLE = {
     "bad-value-learning-rate-nan": "JSON has no .nan",
     "bad-value-warmup": "a schema cannot compare two numbers",
     "bad-value-warmup-epochs": "nor here",
+    "bad-value-resized-crop-scale": "nor here",
 }
 """Goldens that the schema accepts, each with the reason."""
 
@@ -191,7 +204,7 @@ def test_the_schema_refuses_what_the_validation_refuses(case: str) -> None:
 def test_every_field_has_a_description() -> None:
     schema = json_schema(GRAMMAR)
     owners = {"Recipe": schema, **schema["$defs"]}
-    assert set(owners) == {model.__name__ for model in (Recipe, Optimizer, Schedule, RandAugment, Augment)}
+    assert set(owners) == {model.__name__ for model in (Recipe, Optimizer, Schedule, RandAugment, Augment, Resize, ResizedCrop)}
     told = [(owner, name, field) for owner, model in owners.items() for name, field in model["properties"].items()]
     assert [f"{owner}.{name}" for owner, name, field in told if "description" not in field] == []
 
@@ -221,7 +234,10 @@ def test_the_recipe_of_the_paper() -> None:
     assert (found.epochs, found.drop_path, found.label_smoothing) == (300, 0.1, 0.1)
     assert found.optimizer == Optimizer(learning_rate=5e-4, at_batch=512, weight_decay=0.05)
     assert found.schedule == Schedule(kind="cosine", warmup=20, warmup_from=1e-6)
-    assert found.augment == Augment(flip=0.5, randaugment=RandAugment(magnitude=9, std=0.5), erase=0.25, mixup=0.8, cutmix=1.0)
+    assert found.resize == Resize(centre=0.875, interpolation="bicubic")
+    pieces = ResizedCrop(scale=(0.08, 1.0), ratio=(0.75, 1.3333), interpolation="random")
+    changes = RandAugment(magnitude=9, std=0.5)
+    assert found.augment == Augment(resized_crop=pieces, flip=0.5, randaugment=changes, erase=0.25, mixup=0.8, cutmix=1.0)
 
 
 # --- the page -----------------------------------------------------------------------------------------------------------
@@ -234,6 +250,7 @@ def fields(model: type[Any] = Recipe, owner: str = "") -> list[tuple[str, Any]]:
     found: list[tuple[str, Any]] = []
     for name, field in fields_of(model).items():
         kinds = {"optimizer": Optimizer, "schedule": Schedule, "augment": Augment, "randaugment": RandAugment}
+        kinds |= {"resize": Resize, "resized_crop": ResizedCrop}
         if name in kinds:
             found += fields(kinds[name], f"{owner}{name}.")
         if name not in kinds or field.default is None:

@@ -78,7 +78,7 @@ def compare(plan: Plan, data: Data, out: Path, *, force: bool = False, progress:
     tell("exporting", 0, 1)
     with _bundle_folder(plan, out) as folder:
         firsts = {label: runs[label][0] for label in plan.labels_to_export}
-        bundles = {label: export(run, plan.formats, folder / folder_name(label)) for label, run in firsts.items()}
+        bundles = {label: export([run], plan.formats, folder / folder_name(label), data=data) for label, run in firsts.items()}
         exported = time.perf_counter()
         tell("measuring", 0, 1)
         measured = measure(candidates(list(bundles.values()), None)) if bundles else Measured((), ())
@@ -111,7 +111,7 @@ def _require_names(plan: Plan) -> None:
 
 def _one_task(plan: Plan, data: Data) -> Task:
     """The task of all variants. Raises HopgraphError where they have not the same."""
-    tasks = {name: choose_task(spec, fit_data(spec, data)) for name, spec in plan.specs.items()}
+    tasks = {name: choose_task(spec, fit_data(spec, data, plan.recipe)) for name, spec in plan.specs.items()}
     first, *others = tasks
     other = next((name for name in others if tasks[name] is not tasks[first]), None)
     if other is not None:

@@ -16,22 +16,23 @@ from hopgraph.bench.energy import ledger, trace
 from hopgraph.bench.measure import Measured, Timing
 from hopgraph.bench.results import ENERGY_INPUTS, LEDGER_INPUTS, Reason, Row
 from hopgraph.errors import At
-from hopgraph.export.bundle import Bundle
 from hopgraph.graph.certificate import Certificate
 from hopgraph.lower.ledger import weight_asymmetry
 from hopgraph.lower.model import compile_model
 from hopgraph.passes.pipeline import CheckedSpec
+from hopgraph.runtime import Bundle, Manifest
 from hopgraph.train.data import Data
+from hopgraph.train.recipe import Recipe
 from hopgraph.train.run import Run
-from hopgraph.train.tasks import Task, first_test_inputs, fit_data
+from hopgraph.train.tasks import Task, first_inputs, fit_data
 from hopgraph.version import __version__
 
 
 def gather(label: str, runs: Sequence[Run], bundle: Bundle | None, measured: Measured, task: Task, data: Data) -> Row:
     """What was found of a variant: its runs, one a seed, and the bundle and timings of the first where it was exported."""
     first = runs[0]
-    spec, fitted = first.spec, fit_data(first.spec, data)
-    inputs = first_test_inputs(task, spec, fitted, ENERGY_INPUTS)
+    spec, fitted = first.spec, fit_data(first.spec, data, Recipe.model_validate(first.record.recipe))
+    inputs = first_inputs(task, spec, fitted, ENERGY_INPUTS)
     own = [candidate for candidate in measured.candidates if bundle and candidate.bundle == str(bundle.path)]
     return Row(
         label,
@@ -40,7 +41,7 @@ def gather(label: str, runs: Sequence[Run], bundle: Bundle | None, measured: Mea
         str(spec.certificate),
         reasons(spec, spec.certificate),
         _means([weight_asymmetry(run.model) for run in runs]),
-        {item.exporter: item.bytes for item in bundle.manifest.files} if bundle else {},
+        _bytes(bundle.manifest) if bundle else {},
         {candidate.runtime: candidate.reason for candidate in own if candidate.reason},
         tuple(_placed(timing) for timing in measured.timings if timing.candidate in own),
         tuple(run.record.history for run in runs),
@@ -49,6 +50,12 @@ def gather(label: str, runs: Sequence[Run], bundle: Bundle | None, measured: Mea
         tuple(ledger(run.model, inputs[:LEDGER_INPUTS]) for run in runs),
         str(spec.iso) if spec.iso else None,
     )
+
+
+def _bytes(manifest: Manifest) -> dict[str, int]:
+    """By exporter, the bytes of all the files that its form reads: graph and weights."""
+    sizes = {file.path: file.bytes for file in manifest.files}
+    return {form.exporter: sum(sizes[name] for name in form.files) for form in manifest.forms}
 
 
 def _means(found: Sequence[dict[str, float]]) -> dict[str, float]:

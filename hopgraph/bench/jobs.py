@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -145,11 +146,15 @@ def missing(jobs: Sequence[tuple[Job, CheckedSpec]], data: Data) -> list[Job]:
 
 def _differences(job: Job, spec: CheckedSpec, data: Data) -> list[str]:
     record = read_record(job.out)
-    wanted = identity(
-        with_drop_path(spec, job.recipe.drop_path), data.name, [data.mean, data.std], job.recipe.model_dump(mode="json"), job.seed
-    )
-    done = identity(record.spec.load(), record.data, [record.mean, record.std], record.recipe, record.seed)
+    asked = _whole(job.recipe.model_dump(mode="json"))
+    wanted = identity(with_drop_path(spec, job.recipe.drop_path), data.name, [data.mean, data.std], asked, job.seed)
+    done = identity(record.spec.load(), record.data, [record.mean, record.std], _whole(record.recipe), record.seed)
     return [name for name in wanted if wanted[name] != done[name]]
+
+
+def _whole(recipe: dict[str, Any]) -> dict[str, Any]:
+    """A recorded recipe with the fields that it has in this version; none, as of imported weights, stays none."""
+    return Recipe.model_validate(recipe).model_dump(mode="json") if recipe else {}
 
 
 def _another(job: Job, parts: list[str]) -> Diagnostic:

@@ -8,13 +8,13 @@ import random
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from hopgraph.errors import Diagnostic, HopgraphError
-from hopgraph.export.bundle import Bundle
-from hopgraph.export.exporter import runtimes_of
+from hopgraph.export.exporter import find_runtime, runtimes_of
+from hopgraph.runtime import Bundle, Form, Manifest
 
 ROUNDS = 15
 ROUND_SECONDS = 0.03
@@ -29,11 +29,12 @@ RESAMPLES = 1000
 
 @dataclass(frozen=True)
 class Candidate:
-    """A bundle under a runtime. `reason` says why it was not run, if it was not."""
+    """A form of a bundle under a runtime. `reason` says why it was not run, if it was not."""
 
     bundle: str
     variant: str
     runtime: str
+    dtype: str
     reason: str | None = None
 
 
@@ -74,15 +75,20 @@ class _Worker:
 
     def __init__(self, candidate: Candidate, threads: int) -> None:
         self.candidate = candidate
-        command = [sys.executable, "-m", "hopgraph.bench.worker", candidate.bundle, candidate.runtime, str(threads)]
+        command = [sys.executable, "-m", "hopgraph.bench.worker", candidate.bundle, candidate.runtime, candidate.dtype, str(threads)]
         environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
         self.process = subprocess.Popen(  # noqa: S603 (our own module, no shell)
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
         )
 
-    def wait_ready(self) -> None:
-        if self._line() != "ready":
+    def wait_ready(self) -> Candidate:
+        """The candidate, with the reason where it turns out that it cannot run here."""
+        told = self._line()
+        if isinstance(told, dict):
+            return replace(self.candidate, reason=str(told["reason"]))  # pyright: ignore[reportUnknownArgumentType]
+        if told != "ready":
             raise self._died()
+        return self.candidate
 
     def time(self, batch: int, calls: int) -> list[float]:
         assert self.process.stdin is not None
@@ -117,25 +123,37 @@ class _Worker:
 
 
 def candidates(bundles: Sequence[Bundle], runtimes: Sequence[str] | None) -> list[Candidate]:
-    """Every bundle under every runtime that knows one of its files, or under those named. Raises HopgraphError."""
+    """Every form of every bundle under every runtime that knows it, or under those named. Raises HopgraphError."""
+    chosen = None if runtimes is None else [find_runtime(name) for name in runtimes]
     found: list[Candidate] = []
     for bundle in bundles:
-        names = runtimes or [runtime.name for item in bundle.manifest.files for runtime in runtimes_of(item.exporter)]
-        for name in names:
-            _, runtime = bundle.runtime(name)
-            found.append(Candidate(str(bundle.path), bundle.manifest.variant, name, runtime.missing()))
+        manifest = bundle.manifest
+        pairs = [(form, runtime) for form in manifest.forms for runtime in runtimes_of(form.exporter)]
+        for runtime in chosen or ():
+            if all(other != runtime for _, other in pairs):
+                raise HopgraphError(Diagnostic("runtime-unknown", f"`{bundle.path}` has no file that `{runtime.name}` can run"))
+        kept = [pair for pair in pairs if (pair[0] in _distinct(manifest) if chosen is None else pair[1] in chosen)]
+        path, variant = str(bundle.path), manifest.variant
+        found += [Candidate(path, variant, runtime.name, form.dtype, runtime.missing()) for form, runtime in kept]
     return found
 
 
+def _distinct(manifest: Manifest) -> list[Form]:
+    """The forms but those that are the same file as one before, at another place."""
+    hashes = {file.path: file.sha256 for file in manifest.files}
+    first = {hashes[form.file]: form for form in reversed(manifest.forms)}
+    return [form for form in manifest.forms if first[hashes[form.file]] is form]
+
+
 def measure(chosen: Sequence[Candidate], batches: Sequence[int] = (1, 64), threads: int | None = None) -> Measured:
-    """Time the candidates that can run. The baseline of each is the first bundle under the same runtime."""
+    """Time the candidates that can run. The baseline of each is the first bundle under the same runtime and dtype."""
     threads = threads or os.cpu_count() or 1
     workers: list[_Worker] = []
     try:
         workers += [_Worker(candidate, threads) for candidate in chosen if candidate.reason is None]
-        for worker in workers:
-            worker.wait_ready()
-        samples = {(worker.candidate, batch): _Samples(worker, batch) for worker in workers for batch in batches}
+        found = {worker.candidate: worker.wait_ready() for worker in workers}
+        ready = [worker for worker in workers if found[worker.candidate].reason is None]
+        samples = {(worker.candidate, batch): _Samples(worker, batch) for worker in ready for batch in batches}
         for sample in samples.values():
             sample.warm_up()
         order = list(samples.values())
@@ -147,7 +165,7 @@ def measure(chosen: Sequence[Candidate], batches: Sequence[int] = (1, 64), threa
     finally:
         for worker in workers:
             worker.close()
-    return Measured(tuple(chosen), tuple(_timing(key, samples) for key in samples))
+    return Measured(tuple(found.get(item, item) for item in chosen), tuple(_timing(key, samples) for key in samples))
 
 
 class _Samples:
@@ -180,7 +198,11 @@ class _Samples:
 
 def _timing(key: tuple[Candidate, int], samples: dict[tuple[Candidate, int], _Samples]) -> Timing:
     candidate, batch = key
-    baseline = next(sample for (other, size), sample in samples.items() if other.runtime == candidate.runtime and size == batch)
+    baseline = next(
+        sample
+        for (other, size), sample in samples.items()
+        if (other.runtime, other.dtype, size) == (candidate.runtime, candidate.dtype, batch)
+    )
     own = samples[key]
     seconds = np.concatenate([np.asarray(part) for part in own.rounds])
     ratio, low, high = _ratio(own.medians, baseline.medians)

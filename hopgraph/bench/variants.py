@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from hopgraph.errors import Diagnostic, HopgraphError
+from hopgraph.passes.iso_params import JOINED
 from hopgraph.passes.pipeline import CheckedSpec, load
 
 ISO = " (iso)"
 """What the label of a variant at equal parameters ends with."""
+DEFAULT = "default"
+"""The name of the spec as it is."""
 SYMMETRY = re.compile(r"(.*\.symmetry(?:\.\w+)?)\.penalized")
 """A path whose value is a lambda, and the place of the symmetry itself."""
 
@@ -92,7 +95,10 @@ def _parts(text: str) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is to be compared. `iso` is what the parameters of further rows match, by scaling the dims `by`."""
+    """What is to be compared. `iso` is what the parameters of further rows match, by scaling the dims `by`.
+
+    A name is a variant, several joined by `+`, or `default`: the spec as it is, with `variant` alone laid over it.
+    """
 
     spec: str
     variant: str | None
@@ -135,10 +141,15 @@ def _require_effect(sweep: Sweep, specs: dict[str, CheckedSpec]) -> None:
 def _overlays(base: CheckedSpec, wanted: Wanted) -> Iterator[tuple[str, str | None, tuple[str, ...]]]:
     """The label, variants and settings of everything that is compared at equal width."""
     for name in wanted.names:
-        yield name, f"{name},{wanted.variant}" if wanted.variant else name, wanted.settings
+        yield name, ",".join((*_variants(base, name), *((wanted.variant,) if wanted.variant else ()))) or None, wanted.settings
     if wanted.sweep:
         for label, value in zip(wanted.sweep.labels, wanted.sweep.values, strict=True):
             yield label, wanted.variant, (*wanted.settings, *wanted.sweep.settings(base, value))
+
+
+def _variants(base: CheckedSpec, name: str) -> Sequence[str]:
+    """The variants that a name stands for."""
+    return () if name == DEFAULT and DEFAULT not in base.variant_names else name.split(JOINED)
 
 
 def _scaled_dims(base: CheckedSpec, wanted: Wanted) -> Sequence[str]:

@@ -1,6 +1,6 @@
 """One benchmark candidate in a process of its own: reads requests from standard input, writes timings to standard output.
 
-    python -m hopgraph.bench.worker BUNDLE RUNTIME THREADS
+    python -m hopgraph.bench.worker BUNDLE RUNTIME DTYPE THREADS
 
 A request is a line of JSON, {"batch": 1, "calls": 10, "seconds": 0.1}: so many calls, but no further one once so many
 seconds have passed. The answer is the list of seconds that each call took. Candidates that share a process disturb each
@@ -12,22 +12,20 @@ from __future__ import annotations
 import json
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hopgraph.export.bundle import open_bundle
-from hopgraph.export.exporter import Predict
+from hopgraph.export.exporter import find_runtime
 from hopgraph.export.parity import sample
-from hopgraph.graph.ham import Input
+from hopgraph.runtime import Bundle, BundleError, Port, Predict
 
 ROTATION = 8
 """So many different inputs are used in turn, so that a cache is not what is measured."""
 
 
-def serve(predict: Predict, given: Input) -> None:
+def serve(predict: Predict, given: Port) -> None:
     """Answer requests until the input ends."""
     generator = np.random.default_rng(0)
     inputs: dict[int, list[NDArray[Any]]] = {}
@@ -54,11 +52,15 @@ def _time(predict: Predict, inputs: list[NDArray[Any]], calls: int, limit: float
 
 def main(arguments: list[str]) -> None:
     """Open the bundle with the runtime, say so, and serve."""
-    path, runtime, threads = arguments
-    bundle = open_bundle(Path(path))
-    predict = bundle.open(runtime, int(threads))
+    path, runtime, dtype, threads = arguments
+    bundle = Bundle.open(path)
+    try:
+        session = bundle.session(find_runtime(runtime), dtype, threads=int(threads))
+    except BundleError as error:
+        print(json.dumps({"reason": error.message}), flush=True)
+        return
     print(json.dumps("ready"), flush=True)
-    serve(predict, bundle.spec.ham.input)
+    serve(session.run, bundle.manifest.input)
 
 
 if __name__ == "__main__":

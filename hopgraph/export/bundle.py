@@ -1,192 +1,89 @@
-"""The bundle: a folder with one model in every format asked for, and a manifest that says all there is to know of it."""
+"""Write bundles: a folder with one model in every form asked for, and a manifest that says all there is to know of it.
+
+`hopgraph.runtime` reads them.
+"""
 
 from __future__ import annotations
 
-import json
-import platform
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from hopgraph.errors import Diagnostic, HopgraphError, listing
+from hopgraph.export.exporter import Built, Exporter, Options, find_exporter
+from hopgraph.export.manifest import finish, started, with_form
+from hopgraph.export.sets import add_weights
+from hopgraph.export.trial import Trial
+from hopgraph.export.weights import write_weights
+from hopgraph.files import new_folder, require_free
+from hopgraph.runtime import Bundle
+from hopgraph.runtime.manifest import Form
+from hopgraph.train.data import Data
+from hopgraph.train.run import Run
 
-from hopgraph.errors import Diagnostic, HopgraphError
-from hopgraph.export.exporter import Exporter, Predict, Request, Runtime, find_exporter, find_runtime, runtimes_of
-from hopgraph.export.parity import check_parity
-from hopgraph.files import new_folder, require_free, sha256
-from hopgraph.lower.ledger import weight_asymmetry
-from hopgraph.lower.model import Model
-from hopgraph.passes.pipeline import CheckedSpec
-from hopgraph.train.run import Run, SpecText
-from hopgraph.version import __version__
-
-FORMAT = 2
-MANIFEST = "manifest.json"
 ALWAYS = "pytorch"
 """The exporter whose file every bundle has: the weights themselves."""
 
 
-@dataclass(frozen=True)
-class BundleFile:
-    """One exported file. `parity` is its largest relative error by runtime; a runtime that cannot run here says why instead."""
+def export(
+    runs: Sequence[Run],
+    formats: Sequence[str],
+    out: Path,
+    dtypes: Sequence[str] = ("float32",),
+    options: Options = Options(),  # noqa: B008 (frozen)
+    data: Data | None = None,
+    force: bool = False,
+) -> Bundle:
+    """Write a bundle of a run, whole or not at all; of several runs of one spec, each a set of weights for the same graphs.
 
-    exporter: str
-    file: str
-    bytes: int
-    sha256: str
-    parity: dict[str, float]
-    not_run: dict[str, str]
-    facts: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """What `manifest.json` holds. `test` are the values that the task measured on the test split, none where it was not trained here."""
-
-    hopgraph_bundle: int
-    name: str
-    variant: str
-    spec: SpecText
-    parameters: int
-    inputs: dict[str, int]
-    outputs: dict[str, int]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    labels: tuple[str, ...]
-    task: str
-    data: str
-    test: dict[str, float]
-    certificate: str
-    weight_asymmetry: dict[str, float]
-    versions: dict[str, str]
-    files: tuple[BundleFile, ...]
-
-
-@dataclass(frozen=True)
-class Bundle:
-    """A bundle that was opened: its folder and its manifest, every file's hash checked."""
-
-    path: Path
-    manifest: Manifest
-
-    @cached_property
-    def spec(self) -> CheckedSpec:
-        """The spec of the manifest, checked again."""
-        return self.manifest.spec.load()
-
-    def open(self, runtime: str, threads: int | None = None) -> Predict:
-        """What predicts with a runtime. Raises HopgraphError where it is unknown, has no file here, or cannot run."""
-        item, found = self.runtime(runtime)
-        lacking = found.missing()
-        if lacking:
-            raise HopgraphError(Diagnostic("runtime-unavailable", f"the runtime `{runtime}` cannot run here: {lacking}"))
-        return found.open(self.path / item.file, self.spec, threads)
-
-    def file(self, exporter: str) -> BundleFile | None:
-        """The file that an exporter wrote, if the bundle has it."""
-        return next((item for item in self.manifest.files if item.exporter == exporter), None)
-
-    def runtime(self, name: str) -> tuple[BundleFile, Runtime]:
-        """A runtime by name with the file that it runs. Raises HopgraphError where there is none."""
-        exporter, runtime = find_runtime(name)
-        item = self.file(exporter.name)
-        if item is None:
-            message = f"`{self.path}` has no file that `{name}` can run"
-            helps = (f"export with `--to {exporter.name}`",)
-            raise HopgraphError(Diagnostic("runtime-unknown", message, helps=helps))
-        return item, runtime
-
-    def runtimes(self) -> list[tuple[BundleFile, Runtime]]:
-        """Every runtime that knows a file of this bundle, in the files' order."""
-        return [(item, runtime) for item in self.manifest.files for runtime in runtimes_of(item.exporter)]
-
-
-def export(run: Run, formats: Sequence[str], out: Path, force: bool = False) -> Bundle:
-    """Write a bundle of a run, whole or not at all. Raises HopgraphError, for a file that misses its parity too."""
+    Raises HopgraphError, for a file that misses its parity too.
+    """
     require_free(out, force)
-    chosen = [find_exporter(name) for name in dict.fromkeys((ALWAYS, *formats))]
-    request = Request(run.spec, dict(run.model.state_dict()))
+    _require_one_spec(runs)
+    first, *others = runs
+    wanted = _wanted(formats, dtypes)
+    trial = Trial.of(first, data, options)
     with new_folder(out, force) as folder:
-        files = tuple(_build(exporter, request, run.model, folder) for exporter in chosen)
-        manifest = _manifest(run, files)
-        (folder / MANIFEST).write_text(json.dumps(asdict(manifest), indent=1) + "\n", encoding="utf-8")
-    return Bundle(out, manifest)
+        write_weights(folder, first.spec, first.model.state_dict())
+        manifest, reference = started(first, folder), trial.reference(first.model)
+        for exporter, dtype in wanted:
+            form = _form(exporter, dtype, exporter.build(trial.request(first, dtype, options), folder))
+            manifest = with_form(manifest, trial.of_form(form, folder, manifest, reference), folder)
+        for run in others:
+            manifest = add_weights(run, manifest, folder, trial, options)
+        finish(manifest, folder)
+    return Bundle.open(out)
 
 
-def _build(exporter: Exporter, request: Request, model: Model, folder: Path) -> BundleFile:
-    facts = exporter.build(request, folder)
-    path = folder / exporter.file
-    item = BundleFile(exporter.name, exporter.file, path.stat().st_size, sha256(path), {}, {}, facts)
-    for runtime in exporter.runtimes:
-        lacking = runtime.missing()
-        if lacking:
-            item = replace(item, not_run={**item.not_run, runtime.name: lacking})
-            continue
-        error = check_parity(exporter.file, runtime.open(path, request.spec, None), model)
-        item = replace(item, parity={**item.parity, runtime.name: error})
-    return item
+def _wanted(formats: Sequence[str], dtypes: Sequence[str]) -> list[tuple[Exporter, str]]:
+    """Every exporter with every dtype that it writes, the weights themselves first. Raises HopgraphError where one writes none."""
+    found: list[tuple[Exporter, str]] = []
+    for name in dict.fromkeys((ALWAYS, *formats)):
+        exporter = find_exporter(name)
+        suited = [dtype for dtype in dict.fromkeys(dtypes) if dtype in exporter.dtypes]
+        if not suited and name != ALWAYS:
+            message = f"the exporter `{name}` writes none of {', '.join(dtypes)}"
+            raise HopgraphError(Diagnostic("exporter-failed", message, notes=(f"it writes {listing(exporter.dtypes)}",)))
+        found += [(exporter, dtype) for dtype in suited or exporter.dtypes]
+    _require_known(dtypes, [exporter for exporter, _ in found])
+    return found
 
 
-def _manifest(run: Run, files: tuple[BundleFile, ...]) -> Manifest:
-    record = run.record
-    return Manifest(
-        FORMAT,
-        run.spec.name,
-        ",".join(run.spec.loaded.variants) or "default",
-        record.spec,
-        run.spec.parameter_count,
-        run.spec.ham.input.axes,
-        run.spec.ham.output,
-        record.mean,
-        record.std,
-        record.labels,
-        record.task,
-        record.data,
-        record.test,
-        str(run.spec.certificate),
-        weight_asymmetry(run.model),
-        {"hopgraph": __version__, "python": platform.python_version()},
-        files,
-    )
+def _require_known(dtypes: Sequence[str], chosen: Sequence[Exporter]) -> None:
+    known = dict.fromkeys(dtype for exporter in chosen for dtype in exporter.dtypes)
+    stranger = next((dtype for dtype in dtypes if dtype not in known), None)
+    if stranger is not None:
+        message = f"none of the exporters that were chosen writes `{stranger}`"
+        raise HopgraphError(Diagnostic("exporter-failed", message, notes=(f"they write {listing(known)}",)))
 
 
-def open_bundle(path: Path) -> Bundle:
-    """Read a bundle and check the hash of every file. Raises HopgraphError."""
-    manifest_path = path / MANIFEST
-    if not manifest_path.is_file():
-        reason = f"it has no {MANIFEST}" if path.is_dir() else "there is no such folder"
-        raise _damaged(path, reason)
-    try:
-        data = json.loads(manifest_path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError, OSError):
-        raise _damaged(path, f"{MANIFEST} is not JSON") from None
-    version = data.get("hopgraph_bundle") if isinstance(data, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    if version != FORMAT:
-        message = f"`{path}` is a bundle of format {version}, and this version of hopgraph reads format {FORMAT}"
-        helps = ("export it again, or use the version of hopgraph that wrote it",)
-        raise HopgraphError(Diagnostic("bundle-version", message, helps=helps))
-    try:
-        manifest = TypeAdapter(Manifest).validate_python(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise _damaged(path, f"{MANIFEST}: `{'.'.join(map(str, first['loc']))}`: {first['msg']}") from None
-    for item in manifest.files:
-        _check_file(path, item)
-    return Bundle(path, manifest)
+def _require_one_spec(runs: Sequence[Run]) -> None:
+    first = runs[0]
+    for run in runs[1:]:
+        if run.spec.program != first.spec.program:
+            message = f"`{run.path}` is another model than `{first.path}`"
+            helps = ("a bundle holds runs of one spec, with the same variants and settings",)
+            raise HopgraphError(Diagnostic("bundle-mixed", message, helps=helps))
 
 
-def _check_file(path: Path, item: BundleFile) -> None:
-    file = path / item.file
-    if Path(item.file).name != item.file:
-        raise _damaged(path, f"`{item.file}` leads out of the bundle")
-    if not file.is_file():
-        raise _damaged(path, f"`{item.file}` is missing")
-    if sha256(file) != item.sha256:
-        raise _damaged(path, f"`{item.file}` is not the file that was exported: its SHA-256 differs")
-
-
-def _damaged(path: Path, reason: str) -> HopgraphError:
-    message = f"`{path}` is not a bundle that can be read: {reason}"
-    return HopgraphError(Diagnostic("bundle-damaged", message, helps=("`hopgraph export` writes one",)))
+def _form(exporter: Exporter, dtype: str, built: Built) -> Form:
+    return Form(exporter.name, dtype, built.file, built.files, {}, {}, built.facts)

@@ -23,4 +23,4 @@ def fold_run(run: Run, out: Path, force: bool = False) -> Run:
         raise HopgraphError(Diagnostic("parity", message, helps=("this is a defect of the fold: please report it",)))
     record = replace(run.record, spec=SpecText.of(model.spec))
     write_run(out, record, model.state_dict(), force)
-    return Run(record, model.spec, model)
+    return Run(out, record, model.spec, model)

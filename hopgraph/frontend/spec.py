@@ -186,7 +186,7 @@ class Input(OptionModel):
 
 
 class IsoParams(OptionModel):
-    """Scale the dims `by` by one factor until the model has as many parameters as `match` (a variant, or a symmetry)."""
+    """Scale the dims `by` by one factor to as many parameters as `match` has (a variant, several joined by `+`, or a symmetry)."""
 
     match: StrictStr
     by: AxisList

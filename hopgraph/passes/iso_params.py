@@ -7,7 +7,7 @@ one that leaves `C / 2` no integer, is passed over for one nearer to 1.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from hopgraph.errors import At, Findings, HopgraphError, listing, rename_help
@@ -17,8 +17,12 @@ from hopgraph.graph.ham import Ham
 
 SYMMETRIES = ("tied", "own")
 """What `match` may name besides a variant."""
+JOINED = "+"
+"""What joins the names of variants that are laid over a spec together."""
 LARGEST_FACTOR = 64.0
 TURNS = 40
+NUDGES = 16
+"""So many sizes are tried from one with which the spec does not hold, such as one that leaves `C / heads` no integer."""
 
 Measure = Callable[[LoadedSpec], tuple[Ham, int]]
 """A spec's graph and its number of parameters. Raises HopgraphError."""
@@ -64,8 +68,9 @@ def match_parameters(loaded: LoadedSpec, measure: Measure, findings: Findings) -
 def _other(loaded: LoadedSpec, wish: IsoParams, findings: Findings) -> LoadedSpec | None:
     """What is to be matched: the spec with another variant laid over it, or with another symmetry."""
     variants, settings = loaded.variants, loaded.settings
-    if wish.match in loaded.variant_names:
-        variants = (*variants, wish.match)
+    names = wish.match.split(JOINED)
+    if all(name in loaded.variant_names for name in names):
+        variants = (*variants, *names)
     elif wish.match in SYMMETRIES:
         spec = loaded.spec
         blocks = ["block"] if spec.block else [f"stages.{index}.block" for index in range(len(spec.stages))]
@@ -73,8 +78,9 @@ def _other(loaded: LoadedSpec, wish: IsoParams, findings: Findings) -> LoadedSpe
     else:
         known = [*loaded.variant_names, *SYMMETRIES]
         notes = [f"variants: {listing(loaded.variant_names)}", f"symmetries: {listing(SYMMETRIES)}"]
-        message = f"no variant or symmetry is named `{wish.match}`"
-        findings.add("iso-params", message, At(("iso_params", "match")), notes=notes, helps=rename_help(wish.match, known))
+        stranger = next(name for name in names if name not in loaded.variant_names)
+        message = f"no variant or symmetry is named `{stranger}`"
+        findings.add("iso-params", message, At(("iso_params", "match")), notes=notes, helps=rename_help(stranger, known))
         return None
     mine = Findings()
     other = read_spec(loaded.source, variants, settings, mine)
@@ -103,21 +109,26 @@ def _search(
     found: list[tuple[int, int, LoadedSpec, dict[str, int]]] = []
     refused: list[str] = []
     low, high = 1 / LARGEST_FACTOR, LARGEST_FACTOR
-    tried: set[tuple[int, ...]] = set()
+    counts: dict[tuple[int, ...], int | None] = {}
+
+    def count_with(after: dict[str, int]) -> int | None:
+        """The parameters with these sizes; None where the spec does not hold with them."""
+        key = tuple(after.values())
+        if key not in counts:
+            try:
+                scaled, count = _scaled(loaded, after, measure)
+            except HopgraphError as error:
+                refused.append(f"with {', '.join(_settings(after))}, {error.diagnostics[0].message}")
+                counts[key] = None
+            else:
+                found.append((abs(count - wanted), count, scaled, after))
+                counts[key] = count
+        return counts[key]
+
     for _ in range(TURNS):
         factor = (low * high) ** 0.5
-        after = {name: max(1, round(size * factor)) for name, size in before.items()}
-        if tuple(after.values()) in tried:
-            break
-        tried.add(tuple(after.values()))
-        try:
-            scaled, count = _scaled(loaded, after, measure)
-        except HopgraphError as error:
-            refused.append(f"with {', '.join(_settings(after))}, {error.diagnostics[0].message}")
-            few = factor < 1
-        else:
-            found.append((abs(count - wanted), count, scaled, after))
-            few = count < wanted
+        held = (count for count in map(count_with, _nearer(before, factor)) if count is not None)
+        few = next(held, 0 if factor < 1 else wanted) < wanted
         low, high = (factor, high) if few else (low, factor)
     apart, count, scaled, after = min(found, key=lambda item: item[0])
     if apart > wanted / 10:
@@ -126,6 +137,14 @@ def _search(
         findings.add("iso-params", message, At(("iso_params", "by")), notes=refused[-1:], helps=helps)
         return None
     return scaled, Iso(wish.match, before, after, count, wanted)
+
+
+def _nearer(before: dict[str, int], factor: float) -> Iterator[dict[str, int]]:
+    """The sizes at a factor, then those between it and 1, as far as one of NUDGES steps of the first dim leads."""
+    first = next(iter(before.values()))
+    steps = (round(first * factor) + count * (1 if factor < 1 else -1) for count in range(1, NUDGES))
+    for each in (factor, *(step / first for step in steps if min(factor, 1) < step / first < max(factor, 1))):
+        yield {name: max(1, round(size * each)) for name, size in before.items()}
 
 
 def _settings(dims: dict[str, int]) -> list[str]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from hopgraph.graph.ham import Ham
 from hopgraph.passes.pipeline import CheckedSpec
-from hopgraph.train.data import SPLIT_SEED, Data, Examples, Feed
+from hopgraph.train.data import SPLIT_SEED, Data, Examples, Feed, Stream
 from hopgraph.train.logs import Tally
 from hopgraph.train.tasks import Task
 
@@ -19,7 +19,7 @@ MOST_NUMBERS = 2**24
 """So many numbers are the most that an evaluated batch gives: 64 MB in float32."""
 
 
-def draw_test(task: Task, spec: CheckedSpec, data: Data) -> Examples:
+def draw_test(task: Task, spec: CheckedSpec, data: Data) -> Examples | Stream:
     """The examples of the test split, as they are stored: the same for every run."""
     return task.draw(spec.ham, data, "test", torch.Generator().manual_seed(SPLIT_SEED))
 
@@ -37,12 +37,12 @@ def measure(task: Task, ham: Ham, data: Data, model: Callable[[Tensor], Any], fe
     goes through its last batch again and does not count it.
     """
     tally = Tally()
-    batches = cast("tuple[Tensor, ...]", torch.arange(len(feed)).split(_at_once(ham)))
-    for turn in range(math.ceil(len(batches) / processes)):
-        number = turn * processes + rank
-        batch = feed.batch(batches[min(number, len(batches) - 1)])
+    parts = torch.split(torch.arange(len(feed)), _at_once(ham))
+    numbers = range(rank, math.ceil(len(parts) / processes) * processes, processes)
+    batches = feed.batches((parts[min(number, len(parts) - 1)], None) for number in numbers)
+    for number, batch in zip(numbers, batches, strict=True):
         outputs = model(task.prepare(ham, data, batch.inputs))
-        if number < len(batches):
+        if number < len(parts):
             tally.add(task.measure(data, outputs, batch.targets))
     return tally
 

@@ -14,7 +14,8 @@ import torch
 
 from hopgraph.passes.pipeline import CheckedSpec
 from hopgraph.train.checkpoint import Origin, packed, written
-from hopgraph.train.data import Data
+from hopgraph.train.data import Data, Streamed
+from hopgraph.train.data.streamed import kept
 from hopgraph.train.drop import with_drop_path
 from hopgraph.train.folder import Folder, earlier, tidy
 from hopgraph.train.logs import REPORT_SECONDS, Clock, Logs, Progress, Report
@@ -52,7 +53,7 @@ def train(
     is given back; a run that was killed ends with the same weights, to the bit on a CPU. SIGTERM ends it after the step at hand, with a
     checkpoint and status 143. Raises HopgraphError; then the last good checkpoint is left, and nothing where there is none.
     """
-    data = fit_data(spec, data)
+    data = fit_data(spec, data, recipe)
     task = choose_task(spec, data)
     require_recipe(task, data, recipe)
     require_precision(recipe, strategy)
@@ -62,7 +63,7 @@ def train(
     if isinstance(found, Record):
         tidy(out)
         return found
-    trainer = Trainer(spec, task, data, recipe, origin, allow_large)
+    trainer = Trainer(spec, task, kept(data) if isinstance(data, Streamed) else data, recipe, origin, allow_large)
     trainer.fabric.barrier()  # every process has looked into the folder before the first one writes there
     with Folder(out, writes=trainer.rank == 0, keep=found is not None) as folder:
         if found:

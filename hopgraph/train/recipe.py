@@ -22,7 +22,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
-from hopgraph.energy.options import JsonSchema, NotNegative, Number, OptionModel, Positive, Share, either, without_null, wrong
+from hopgraph.energy.options import POSITIVE, JsonSchema, NotNegative, Number, OptionModel, Positive, Share, either, without_null, wrong
 from hopgraph.errors import At, Findings, Source
 from hopgraph.frontend.grammar import Grammar
 from hopgraph.frontend.library import read_recipe_text
@@ -58,10 +58,27 @@ def _up_to(most: int) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _above_up_to(most: int) -> AfterValidator:
+    """A number above 0, up to so much."""
+
+    def check(value: float) -> float:
+        if not 0 < value <= most:
+            raise wrong(f"a number above 0, up to {most}")
+        return float(value)
+
+    return AfterValidator(check)
+
+
 def _pair(value: Any) -> Any:
     if not isinstance(value, list | tuple) or len(value) != 2:  # pyright: ignore[reportUnknownArgumentType]
         raise wrong("a list of two numbers")
     return value  # pyright: ignore[reportUnknownVariableType]
+
+
+def _ordered(value: tuple[float, float]) -> tuple[float, float]:
+    if value[0] > value[1]:
+        raise wrong("two numbers, the smaller one first")
+    return value
 
 
 class OrOff:
@@ -92,8 +109,19 @@ Whole = Annotated[StrictInt, _from(0), WithJsonSchema({"type": "integer", "minim
 Probability = Annotated[Number, _up_to(1), WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1})]
 Magnitude = Annotated[Number, _up_to(10), WithJsonSchema({"type": "number", "minimum": 0, "maximum": 10})]
 _SHARE: JsonSchema = {"type": "number", "minimum": 0, "exclusiveMaximum": 1}
-_PAIR: JsonSchema = {"type": "array", "prefixItems": [_SHARE, _SHARE], "minItems": 2, "maxItems": 2}
-Betas = Annotated[tuple[Share, Share], BeforeValidator(_pair), WithJsonSchema(_PAIR)]
+_PART: JsonSchema = {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
+Part = Annotated[Number, _above_up_to(1), WithJsonSchema(_PART)]
+
+
+def _pair_of(kind: JsonSchema) -> WithJsonSchema:
+    return WithJsonSchema({"type": "array", "prefixItems": [kind, kind], "minItems": 2, "maxItems": 2})
+
+
+Betas = Annotated[tuple[Share, Share], BeforeValidator(_pair), _pair_of(_SHARE)]
+Parts = Annotated[tuple[Part, Part], BeforeValidator(_pair), AfterValidator(_ordered), _pair_of(_PART)]
+Ratios = Annotated[tuple[Positive, Positive], BeforeValidator(_pair), AfterValidator(_ordered), _pair_of(POSITIVE)]
+Interpolation = Literal["bicubic", "bilinear", "box", "lanczos"]
+RandomInterpolation = Literal["bicubic", "bilinear", "box", "lanczos", "random"]
 
 # --- the grammar ------------------------------------------------------------------------------------------------------
 
@@ -141,15 +169,41 @@ class RandAugment(OptionModel):
     std: NotNegative = 0.5
 
 
-class Augment(OptionModel):
-    """What is done to a batch of images in training, on the device, before they are normalized, in this order.
+class Resize(OptionModel):
+    """How an image is brought to the height and the width that the spec reads: the largest piece of that shape around its centre, scaled.
 
-    `crop` pads each side by so many pixels and cuts the image's size out at random. `flip` is the probability of a mirror image, left to
-    right. `randaugment` makes random changes. `erase` is the probability that a random rectangle is erased. `mixup` is the parameter of
-    the beta distribution by which two images are blended, 0 for none. `cutmix` is that by which a rectangle of one goes into the other;
-    where both are given, each batch takes one of them at random.
+    `centre` is the share of that piece's sides that is kept: 0.875 keeps what a resize to 256 and a cut to 224 do. `interpolation` is how
+    pixels in between are computed; `box` takes the mean of those that become one.
     """
 
+    centre: Part = 1.0
+    interpolation: Interpolation = "bicubic"
+
+
+class ResizedCrop(OptionModel):
+    """Random pieces of images, each scaled to the height and the width that the spec reads.
+
+    `scale` are the least and the largest share of the image's area that a piece has. `ratio` are the least and the largest ratio of its
+    width to its height, drawn evenly by their logarithms. `interpolation` is how pixels in between are computed; `random` takes bilinear
+    or bicubic, for each image anew.
+    """
+
+    scale: Parts = (0.08, 1.0)
+    ratio: Ratios = (0.75, 1.3333)
+    interpolation: RandomInterpolation = "bicubic"
+
+
+class Augment(OptionModel):
+    """What is done to images in training before they are normalized, in this order; all but the first on the device, batch by batch.
+
+    `resized_crop` takes a random piece of each image, in place of what `resize` does. `crop` pads each side by so many pixels and cuts
+    the image's size out at random. `flip` is the probability of a mirror image, left to right. `randaugment` makes random changes.
+    `erase` is the probability that a random rectangle is erased. `mixup` is the parameter of the beta distribution by which two images
+    are blended, 0 for none. `cutmix` is that by which a rectangle of one goes into the other; where both are given, each batch takes
+    one of them at random.
+    """
+
+    resized_crop: Annotated[ResizedCrop | None, OrOff("a mapping of `scale`, `ratio` and `interpolation`")] = None
     crop: Whole = 0
     flip: Probability = 0.0
     randaugment: Annotated[RandAugment | None, OrOff("a mapping of `operations`, `magnitude` and `std`")] = None
@@ -167,9 +221,9 @@ class Recipe(OptionModel):
     along training. `clip` is the largest norm that the whole gradient may have. `ema` is the decay of a moving average of the weights,
     which is then what is tested and kept. `label_smoothing` is the share of each label that is spread evenly over all classes. `drop_path`
     is the probability with which the last block's update is left out for an example in training; it grows linearly from 0 over the depth.
-    `augment` is what is done to images. `precision` is that of numbers: `bf16-mixed` and `16-mixed` keep weights in 32 bits. `compile` has
-    torch compile the model. `evaluate` is after how many epochs the model is tested; it always is after the last. `log` are logs beside the
-    run's own record.
+    `resize` brings images to the size that the spec reads; without it they must have that size. `augment` is what is done to images in
+    training. `precision` is that of numbers: `bf16-mixed` and `16-mixed` keep weights in 32 bits. `compile` has torch compile the model.
+    `evaluate` is after how many epochs the model is tested; it always is after the last. `log` are logs beside the run's own record.
     """
 
     recipe: Literal[1] = VERSION
@@ -184,6 +238,7 @@ class Recipe(OptionModel):
     ema: Annotated[Share | None, OrOff("a number from 0 to less than 1")] = None
     label_smoothing: Share = 0.0
     drop_path: Share = 0.0
+    resize: Annotated[Resize | None, OrOff("a mapping of `centre` and `interpolation`")] = None
     augment: Augment = Augment()
     precision: Literal["32-true", "bf16-mixed", "16-mixed", "64-true"] = "32-true"
     compile: StrictBool = False

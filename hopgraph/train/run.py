@@ -100,8 +100,9 @@ def words(name: str) -> str:
 
 @dataclass(frozen=True)
 class Run:
-    """A run that was read: its record, its spec and its trained model, on the CPU."""
+    """A run that was read: its folder, its record, its spec and its trained model, on the CPU."""
 
+    path: Path
     record: Record
     spec: CheckedSpec
     model: Model
@@ -127,7 +128,7 @@ def read_run(path: Path) -> Run:
     spec = record.spec.load()
     model = compile_model(spec)
     load_weights(model, path / WEIGHTS, path)
-    return Run(record, spec, model.eval())
+    return Run(path, record, spec, model.eval())
 
 
 def read_record(path: Path) -> Record:

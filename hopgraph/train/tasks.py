@@ -23,7 +23,10 @@ from torch import Generator, Tensor
 from hopgraph.errors import At, Diagnostic, HopgraphError, by
 from hopgraph.graph.ham import Ham
 from hopgraph.passes.pipeline import CheckedSpec
-from hopgraph.train.data import BYTES, SPLIT_SEED, Data, Examples, Images, Lists, Text
+from hopgraph.train.data import BYTES, SPLIT_SEED, Data, Examples, ImageData, Images, Lists, Stream, Streamed, Text
+from hopgraph.train.data.refusals import invalid
+from hopgraph.train.data.stream import RESIZE
+from hopgraph.train.data.streamed import kept, resized
 from hopgraph.train.data.tokens import tokenized
 from hopgraph.train.recipe import Augment, Recipe
 
@@ -56,7 +59,7 @@ class Task:
     name: str
     reads: type[Data]
     misfit: Callable[[CheckedSpec, Any], Diagnostic | None]
-    draw: Callable[[Ham, Any, Part, Generator], Examples]
+    draw: Callable[[Ham, Any, Part, Generator], Examples | Stream]
     prepare: Callable[[Ham, Any, Tensor], Tensor]
     loss: Loss
     measure: Callable[[Any, Tensor, Tensor], Sums]
@@ -75,17 +78,36 @@ def choose_task(spec: CheckedSpec, data: Data) -> Task:
     raise HopgraphError(misfits[0].located(spec.loaded))
 
 
-def fit_data(spec: CheckedSpec, data: Data) -> Data:
-    """The data as a spec reads them: a text by a tokenizer where the vocabulary is larger than the bytes. Raises HopgraphError."""
+def fit_data(spec: CheckedSpec, data: Data, recipe: Recipe | None = None) -> Data:
+    """The data as a spec reads them. Raises HopgraphError.
+
+    A text is read by a tokenizer where the vocabulary is larger than the bytes, images in the size that a recipe has them brought to.
+    """
     vocabulary = spec.ham.input.vocabulary
     if isinstance(data, Text) and data.lengths is None and vocabulary is not None and vocabulary > BYTES:
         return tokenized(data, vocabulary)
+    if isinstance(data, ImageData) and recipe is not None and spec.ham.input.kind != "tokens":
+        return _sized(spec, data, recipe)
     return data
+
+
+def _sized(spec: CheckedSpec, data: ImageData, recipe: Recipe) -> ImageData:
+    """Images in the height and the width that a spec reads, where a recipe says how."""
+    asked = [name for name, field in (("resize", recipe.resize), ("augment.resized_crop", recipe.augment.resized_crop)) if field]
+    if not asked:
+        return data
+    if spec.ham.input.kind != "image":
+        message = f"the recipe's `{asked[0]}` needs a height and a width, and `{spec.name}` reads a tensor of {_by(spec.ham.input.shape)}"
+        raise HopgraphError(Diagnostic("bad-value", message, helps=("leave it out, or let the spec read an image",)))
+    _, height, width = spec.ham.input.shape
+    return resized(data, (height, width), recipe)
 
 
 def require_recipe(task: Task, data: Data, recipe: Recipe) -> None:
     """Raise HopgraphError where a recipe asks for what the task cannot do."""
     asked: list[str] = []
+    if recipe.resize and not isinstance(data, ImageData):
+        asked.append("resize")
     if recipe.augment != Augment() and not task.augments:
         asked.append("augment")
     if recipe.label_smoothing and not task.smooths:
@@ -95,10 +117,11 @@ def require_recipe(task: Task, data: Data, recipe: Recipe) -> None:
         raise HopgraphError(Diagnostic("bad-value", message, helps=("leave it out, or choose another recipe",)))
 
 
-def first_test_inputs(task: Task, spec: CheckedSpec, data: Data, count: int) -> Tensor:
-    """The first inputs of the test split, as a model reads them, on the CPU."""
-    examples = task.draw(spec.ham, data, "test", torch.Generator().manual_seed(SPLIT_SEED))
-    return task.prepare(spec.ham, data, examples.inputs[:count])
+def first_inputs(task: Task, spec: CheckedSpec, data: Data, count: int, part: Part = "test") -> Tensor:
+    """The first inputs of a part of the data, as a model reads them, on the CPU."""
+    examples = task.draw(spec.ham, data, part, torch.Generator().manual_seed(SPLIT_SEED))
+    first = torch.arange(min(count, len(examples)))
+    return task.prepare(spec.ham, data, (examples.take(first) if isinstance(examples, Stream) else examples.part(first)).inputs)
 
 
 # --- what does not fit ------------------------------------------------------------------------------------------------
@@ -134,14 +157,17 @@ def _gives(ham: Ham) -> tuple[int, ...]:
 # --- images -----------------------------------------------------------------------------------------------------------
 
 
-def _unreadable(spec: CheckedSpec, data: Images) -> Diagnostic | None:
+def _unreadable(spec: CheckedSpec, data: ImageData) -> Diagnostic | None:
     """Why a spec does not read the images: it reads them as they are, or as a tensor of as many elements."""
     given, wanted = data.shape, spec.ham.input.shape
     if spec.ham.input.kind == "tokens":
         return _other_kind(spec, data, "images", "give a text, as `--data FILE.txt`")
+    if isinstance(data, Streamed) and data.unequal:
+        return data.unequal
     if spec.ham.input.kind == "image" and wanted != given:
         message = f"the images of `{data.name}` are {_by(given)}, and `{spec.name}` reads {_by(wanted)} (channels x height x width)"
-        return _misfit(spec, data, message, "input", "set the dims with `--set dims.NAME=VALUE`")
+        resize = (RESIZE,) if wanted[0] == given[0] else ()
+        return _misfit(spec, data, message, "input", "set the dims with `--set dims.NAME=VALUE`", *resize)
     if math.prod(wanted) != math.prod(given):
         numbers = f"{_by(given)}, {math.prod(given)} numbers"
         message = f"the images of `{data.name}` are {numbers}, and `{spec.name}` reads a tensor of {_by(wanted)}"
@@ -154,7 +180,7 @@ def _read(ham: Ham, images: Tensor) -> Tensor:
     return images.reshape(-1, *ham.input.shape)
 
 
-def _no_classification(spec: CheckedSpec, data: Images) -> Diagnostic | None:
+def _no_classification(spec: CheckedSpec, data: ImageData) -> Diagnostic | None:
     unreadable = _unreadable(spec, data)
     if unreadable is None and _gives(spec.ham) != (len(data.labels),):
         message = f"`{data.name}` has {len(data.labels)} classes, and `{spec.name}` gives {_by(_gives(spec.ham))} numbers for an image"
@@ -162,11 +188,11 @@ def _no_classification(spec: CheckedSpec, data: Images) -> Diagnostic | None:
     return unreadable
 
 
-def _labelled(ham: Ham, data: Images, part: Part, generator: Generator) -> Examples:
+def _labelled(ham: Ham, data: Images | Streamed, part: Part, generator: Generator) -> Examples | Stream:
     return data.train if part == "train" else data.test
 
 
-def _normalized(ham: Ham, data: Images, inputs: Tensor) -> Tensor:
+def _normalized(ham: Ham, data: ImageData, inputs: Tensor) -> Tensor:
     return _read(ham, data.normalized(inputs))
 
 
@@ -181,7 +207,7 @@ def _hits(data: Data, outputs: Tensor, targets: Tensor) -> Sums:
     return {"accuracy": ((outputs.argmax(-1) == classes).sum(), classes.numel())}
 
 
-def _no_reconstruction(spec: CheckedSpec, data: Images) -> Diagnostic | None:
+def _no_reconstruction(spec: CheckedSpec, data: ImageData) -> Diagnostic | None:
     unreadable = _unreadable(spec, data)
     if unreadable is None and math.prod(_gives(spec.ham)) != math.prod(data.shape):
         message = f"the images of `{data.name}` are {_by(data.shape)}, and `{spec.name}` gives {_by(_gives(spec.ham))} numbers"
@@ -189,9 +215,13 @@ def _no_reconstruction(spec: CheckedSpec, data: Images) -> Diagnostic | None:
     return unreadable
 
 
-def _corrupted(ham: Ham, data: Images, part: Part, generator: Generator) -> Examples:
-    """Images of which a random half of the elements is 0, the mean of the data, and the images as they were."""
-    images = _labelled(ham, data, part, generator).inputs
+def _corrupted(ham: Ham, data: Images | Streamed, part: Part, generator: Generator) -> Examples:
+    """Images of which a random half of the elements is 0, the mean of the data, and the images as they were. Raises HopgraphError."""
+    found = kept(data) if isinstance(data, Streamed) else data
+    if isinstance(found, Streamed):
+        size = f"{found.bytes / 2**30:.1f} GiB"
+        raise invalid(f"`{data.name}` takes {size}, which is more than memory holds: reconstruction is not streamed", "take fewer images")
+    images = (found.train if part == "train" else found.test).inputs
     starts = range(0, len(images), CHUNK)
     parts = [_half(_normalized(ham, data, images[start : start + CHUNK]), ham, generator) for start in starts]
     return Examples(torch.cat([part.inputs for part in parts]), torch.cat([part.targets for part in parts]))
@@ -344,8 +374,8 @@ def _places(data: Lists, outputs: Tensor, targets: Tensor) -> Sums:
 TASKS: dict[str, Task] = {
     task.name: task
     for task in (
-        Task("classification", Images, _no_classification, _labelled, _normalized, _class, _hits, augments=True),
-        Task("reconstruction", Images, _no_reconstruction, _corrupted, _as_it_is, _square, _squares, smooths=False),
+        Task("classification", ImageData, _no_classification, _labelled, _normalized, _class, _hits, augments=True),
+        Task("reconstruction", ImageData, _no_reconstruction, _corrupted, _as_it_is, _square, _squares, smooths=False),
         Task("language", Text, _no_language, _windows, _tokens, _next_token, _surprise),
         Task("retrieval", Lists, _no_retrieval, _drawn, _as_it_is, _place, _places),
     )

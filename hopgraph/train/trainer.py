@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -22,7 +22,7 @@ from hopgraph.passes.pipeline import CheckedSpec
 from hopgraph.train.average import Average
 from hopgraph.train.batches import batches_of, steps_of
 from hopgraph.train.checkpoint import RESUME, Checkpoint, Origin, State, chance, packed, restore_chance, unpacked
-from hopgraph.train.data import Data, Feed
+from hopgraph.train.data import Data, Examples, Feed
 from hopgraph.train.evaluate import draw_test, measure
 from hopgraph.train.logs import Tally, summed
 from hopgraph.train.optimizer import load_moments, make_optimizer, moments
@@ -35,12 +35,12 @@ from hopgraph.train.tasks import Task
 
 @dataclass(frozen=True)
 class Plan:
-    """An epoch: its examples, those of each optimizer step, and the learning rates of the whole training.
+    """An epoch: the batches that this process has yet to see, the examples of each optimizer step, and the rates of the whole training.
 
-    `order` is the state of the generator as it was before it drew them, `begun` the time.
+    `order` is the state of the generator as it was before it drew the examples, `begun` the time.
     """
 
-    feed: Feed
+    batches: Iterator[Examples]
     steps: list[Tensor]
     rates: Rates
     order: str
@@ -119,7 +119,17 @@ class Trainer:
             restore_chance(self.chance)
             self.chance = None
         self.wrapped.train()
-        return Plan(feed, steps, Rates.of(self.recipe, len(steps), self.world), before, begun)
+        return Plan(feed.batches(self._asked(steps)), steps, Rates.of(self.recipe, len(steps), self.world), before, begun)
+
+    def _asked(self, steps: list[Tensor]) -> Iterator[tuple[Tensor, int]]:
+        """What this process sees of the steps that are left: batches, each with the seed of its random pieces."""
+        for step in range(self.steps, len(steps)):
+            for index, rows in enumerate(self._share(steps[step])):
+                yield rows, self._seed((self.epoch * len(steps) + step, index), of_pieces=True)
+
+    def _share(self, step: Tensor) -> list[Tensor]:
+        """The batches of a step that this process has."""
+        return batches_of(step, self.recipe.batch_size, self.recipe.accumulate, self.rank, self.world)
 
     def behind(self, plan: Plan) -> int:
         """How many optimizer steps of the whole training are behind."""
@@ -131,11 +141,11 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = plan.rates.at(number)
         self.optimizer.zero_grad()
-        batches = batches_of(rows, self.recipe.batch_size, self.recipe.accumulate, self.rank, self.world)
-        for index, batch in enumerate(batches):
-            last = index == len(batches) - 1
+        count = len(self._share(rows))
+        for index in range(count):
+            last = index == count - 1
             with nullcontext() if last or self.world == 1 else self.fabric.no_backward_sync(self.wrapped):
-                self._backward(plan, batch, (number, index), number / plan.rates.total if last else None)
+                self._backward(next(plan.batches), len(rows), (number, index), number / plan.rates.total if last else None)
         self._clip()
         self.optimizer.step()
         if self.average:
@@ -152,10 +162,9 @@ class Trainer:
         elif most is not None:
             self.fabric.clip_gradients(self.wrapped, self.optimizer, max_norm=most, error_if_nonfinite=False)
 
-    def _backward(self, plan: Plan, rows: Tensor, place: tuple[int, int], progress: float | None) -> None:
-        """Add the gradient of a batch; with the share of training that is behind, that of the penalty too."""
-        batch, count, size = plan.feed.batch(rows), len(rows), len(plan.steps[self.steps])
-        inputs, targets = batch.inputs, batch.targets
+    def _backward(self, batch: Examples, size: int, place: tuple[int, int], progress: float | None) -> None:
+        """Add the gradient of a batch of a step of so many examples; with the share of training that is behind, the penalty's too."""
+        inputs, targets, count = batch.inputs, batch.targets, len(batch)
         if self.augment:
             inputs, targets = self.augment(inputs, targets, self._drawn_at(place))
         given = self.task.prepare(self.spec.ham, self.data, inputs)
@@ -168,8 +177,11 @@ class Trainer:
 
     def _drawn_at(self, place: tuple[int, int]) -> torch.Generator:
         """The generator of what is drawn for one batch: made of the seed and the place, it needs no room in a checkpoint."""
-        seed = np.random.SeedSequence([self.origin.seed, self.rank, *place]).generate_state(1, np.uint64)[0]
-        return self.drawn.manual_seed(int(seed))
+        return self.drawn.manual_seed(self._seed(place))
+
+    def _seed(self, place: tuple[int, int], of_pieces: bool = False) -> int:
+        sequence = np.random.SeedSequence([self.origin.seed, self.rank, *place], spawn_key=(0,) if of_pieces else ())
+        return int(sequence.generate_state(1, np.uint64)[0])
 
     def end(self, plan: Plan) -> Epoch:
         """Test, and go on to the next epoch. Raises HopgraphError for a loss that is not finite."""

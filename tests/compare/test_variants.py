@@ -100,3 +100,20 @@ def test_the_dims_to_scale_must_be_named() -> None:
         members(wanted("symmetric", "broken", iso="broken", by=("Nx",)))
     with pytest.raises(HopgraphError, match="no variant or symmetry is named `borken`"):
         members(wanted("symmetric", "broken", iso="borken", by=("Ns",)))
+
+
+def test_the_spec_as_it_is_and_several_variants_at_once() -> None:
+    found = members(Wanted("masked_mixer", "text", (), ("default", "transformer+positions"), None, "transformer+positions", ("C",)))
+    assert list(found) == ["default", "transformer+positions", "default (iso)"]
+    assert found["default"].loaded.variants == ("text",)
+    assert found["transformer+positions"].loaded.variants == ("transformer", "positions", "text")
+    counts = {label: spec.parameter_count for label, spec in found.items()}
+    assert counts["default"] < counts["default (iso)"]
+    assert counts["default (iso)"] == pytest.approx(counts["transformer+positions"], rel=0.05)
+
+
+def test_an_unknown_one_of_several_variants_is_named() -> None:
+    with pytest.raises(HopgraphError, match=r"variant-unknown.*positon"):
+        members(Wanted("masked_mixer", "text", (), ("transformer+positon",)))
+    with pytest.raises(HopgraphError, match=r"iso-params.*no variant or symmetry is named `positon`"):
+        members(Wanted("masked_mixer", "text", (), ("default",), None, "transformer+positon", ("C",)))

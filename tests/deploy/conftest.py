@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 import hopgraph
-from hopgraph.export.bundle import Bundle, export
+from hopgraph.export.bundle import export
+from hopgraph.runtime import Bundle
 from hopgraph.train.data import Images, load_data
 from hopgraph.train.loop import train
 from hopgraph.train.recipe import Recipe
@@ -41,7 +42,7 @@ def runs(run_paths: dict[str, Path]) -> dict[str, Run]:
 
 
 @pytest.fixture(scope="session")
-def bundles(tmp_path_factory: pytest.TempPathFactory, runs: dict[str, Run]) -> dict[str, Bundle]:
+def bundles(tmp_path_factory: pytest.TempPathFactory, runs: dict[str, Run], digits: Images) -> dict[str, Bundle]:
     """A bundle of each variant, with an ONNX model and an engine."""
     folder = tmp_path_factory.mktemp("bundles")
-    return {name: export(run, ["onnx", "tensorrt"], folder / name) for name, run in runs.items()}
+    return {name: export([run], ["onnx", "tensorrt"], folder / name, data=digits) for name, run in runs.items()}

@@ -19,11 +19,11 @@ from hopgraph.bench.results import Comparison
 from hopgraph.bench.table import bench_table, comparison_table, timing_text
 from hopgraph.bench.variants import require_variants
 from hopgraph.errors import HopgraphError
-from hopgraph.export.bundle import Bundle
+from hopgraph.runtime import Bundle
 from hopgraph.train.data import Images
 from hopgraph.train.recipe import Recipe
 from hopgraph.train.run import Run
-from hopgraph.train.tasks import choose_task, first_test_inputs
+from hopgraph.train.tasks import choose_task, first_inputs
 from tests.deploy.conftest import SMALL, VARIANTS
 
 
@@ -95,7 +95,7 @@ def test_the_report_stands_alone(comparison: tuple[Path, Comparison], plan: Plan
 
 
 def test_energy_traces_are_of_the_dynamics_only_where_all_is_tied(runs: dict[str, Run], digits: Images) -> None:
-    traces = {name: trace(run.model, first_test_inputs(choose_task(run.spec, digits), run.spec, digits, 16)) for name, run in runs.items()}
+    traces = {name: trace(run.model, first_inputs(choose_task(run.spec, digits), run.spec, digits, 16)) for name, run in runs.items()}
     assert [name for name, found in traces.items() if found.descended] == ["symmetric"]
     assert traces["vanilla"].reason is not None
     for name in ("symmetric", "asymmetric", "broken"):
@@ -125,7 +125,7 @@ def test_a_bundle_against_itself_shows_no_difference_that_is_large(bundles: dict
 
 def test_a_worker_that_cannot_start_is_a_diagnostic(tmp_path: Path) -> None:
     with pytest.raises(HopgraphError, match=r"runtime-unavailable.*ended:"):
-        measure([Candidate(str(tmp_path), "none", "onnxruntime")], (1,))
+        measure([Candidate(str(tmp_path), "none", "onnxruntime", "float32")], (1,))
 
 
 def test_the_ratio_and_its_interval() -> None:
@@ -138,7 +138,7 @@ def test_the_ratio_and_its_interval() -> None:
 
 
 def test_a_ratio_whose_interval_holds_one_is_no_difference() -> None:
-    candidate = Candidate("b", "v", "onnxruntime")
+    candidate = Candidate("b", "v", "onnxruntime", "float32")
     assert timing_text(measuring.Timing(candidate, 1, 0.001, 0.002, 9, 1.1, 0.9, 1.3)) == "1.00 ms (no difference)"
     assert timing_text(measuring.Timing(candidate, 1, 0.001, 0.002, 9, 1.1, 1.05, 1.3)) == "1.00 ms (1.10x)"
 

@@ -19,7 +19,7 @@ from PIL import Image
 
 import hopgraph
 from hopgraph import cli
-from hopgraph.export.bundle import Bundle
+from hopgraph.runtime import Bundle
 from hopgraph.train.data import Images
 from tests.deploy.conftest import SMALL
 
@@ -197,13 +197,14 @@ def test_the_whole_path(shell: Shell, tmp_path: Path, digits: Images) -> None:
     Image.fromarray(np.rint(pixels * 255).astype(np.uint8)).save(tmp_path / "digit.png")
     wanted = json.loads((tmp_path / "run" / "run.json").read_text())["labels"]
     for runtime in ("pytorch", "onnxruntime"):
-        out, _ = shell("predict", tmp_path / "bundle", tmp_path / "digit.npy", tmp_path / "digit.png", "--runtime", runtime, "--json")
+        out, _ = shell("predict", tmp_path / "bundle", tmp_path / "digit.npy", tmp_path / "digit.png", "--runtime", runtime, "--top", "10")
         answers = [json.loads(line) for line in out.splitlines()]
         assert len(answers) == 2
         assert answers[0]["label"] == answers[1]["label"]
         assert answers[0]["label"] in wanted
-        assert sum(answers[0]["probabilities"].values()) == pytest.approx(1, abs=1e-5)
-        assert answers[0]["probabilities"] == pytest.approx(answers[1]["probabilities"], abs=0.05)
+        first, second = ({share["label"]: share["probability"] for share in answer["top"]} for answer in answers)
+        assert sum(first.values()) == pytest.approx(1, abs=1e-5)
+        assert first == pytest.approx(second, abs=0.05)
 
 
 def test_compare_prints_one_table(shell: Shell, tmp_path: Path) -> None:
@@ -277,6 +278,10 @@ USAGE = [
     ["train", "paramixer", "--epochs", "0", "--out", "run"],
     ["train", "paramixer", "--seed", "x", "--out", "run"],
     ["bench", "bundle", "--batch", "0"],
+    ["export", "run", "--steps", "twice", "--out", "bundle"],
+    ["export", "run", "--batches", "64,1,2", "--out", "bundle"],
+    ["predict", "bundle"],
+    ["serve", "bundle", "--port", "70000"],
     ["compare", "paramixer", "--variants", "broken", "--seeds", "0,0", "--out", "out"],
     ["compare", "paramixer", "--variants", "broken", "--seeds", "a", "--out", "out"],
 ]
@@ -303,7 +308,8 @@ def test_files_that_are_no_images(shell: Shell, tmp_path: Path, bundles: dict[st
         file.write_bytes(content)
     out, err = shell("predict", bundles["broken"].path, file, status=1)
     assert message in err
-    assert out == ""
+    assert json.loads(out)["file"] == str(file)
+    assert "error" in json.loads(out)
 
 
 def test_images_of_the_wrong_shape_or_content(shell: Shell, tmp_path: Path, bundles: dict[str, Bundle]) -> None:
@@ -316,14 +322,15 @@ def test_images_of_the_wrong_shape_or_content(shell: Shell, tmp_path: Path, bund
     assert "not finite" in err
     np.save(tmp_path / "words.npy", np.array(["a", "b"]))
     _, err = shell("predict", path, tmp_path / "words.npy", status=1)
-    assert "it is no array of numbers" in err
+    assert "error[input-invalid]" in err
     np.save(tmp_path / "objects.npy", np.array([{}], dtype=object), allow_pickle=True)
     shell("predict", path, tmp_path / "objects.npy", status=1)
 
 
 def test_an_unknown_runtime(shell: Shell, bundles: dict[str, Bundle]) -> None:
-    _, err = shell("predict", bundles["broken"].path, "x.png", "--runtime", "onnxruntim", status=1)
-    assert "error[file-missing]" in err
+    for command in (["predict", "x.png"], ["serve"]):
+        _, err = shell(command[0], bundles["broken"].path, *command[1:], "--runtime", "onnxruntim", status=1)
+        assert "error[runtime-unknown]: no runtime is named `onnxruntim`" in err
     _, err = shell("bench", bundles["broken"].path, "--runtime", "onnxruntim", status=1)
     assert "error[runtime-unknown]: no runtime is named `onnxruntim`" in err
     assert "rename it to `onnxruntime`" in err
@@ -333,7 +340,7 @@ def test_version_and_help(shell: Shell) -> None:
     out, _ = shell("--version")
     assert out == f"hopgraph {hopgraph.__version__}\n"
     out, _ = shell("--help")
-    for command in ("check", "show", "compile", "verify", "train", "export", "bench", "predict", "compare"):
+    for command in ("check", "show", "compile", "verify", "train", "export", "bench", "predict", "serve", "compare"):
         assert command in out
 
 

@@ -15,15 +15,14 @@ import hopgraph
 from hopgraph.bench.compare import Plan, compare
 from hopgraph.bench.measure import candidates, measure
 from hopgraph.errors import HopgraphError, Source
-from hopgraph.export.bundle import export, open_bundle
-from hopgraph.export.predict import predict_files
+from hopgraph.export.bundle import export
 from hopgraph.passes.pipeline import CheckedSpec, load
-from hopgraph.train.data import Data, Images, Lists, Text, load_data
+from hopgraph.train.data import Data, Examples, Images, Lists, Text, load_data
 from hopgraph.train.evaluate import evaluate
 from hopgraph.train.loop import train
 from hopgraph.train.recipe import Augment, Optimizer, Recipe
 from hopgraph.train.run import Record, read_run
-from hopgraph.train.tasks import TASKS, choose_task, first_test_inputs, fit_data, require_recipe
+from hopgraph.train.tasks import TASKS, choose_task, first_inputs, fit_data, require_recipe
 from tests.deploy.conftest import SMALL
 
 GOLDENS = Path(__file__).parents[1] / "golden" / "train"
@@ -147,10 +146,13 @@ def test_every_kind_trains_exports_and_builds_an_engine(case: str, data: dict[st
     assert (record.task, record.data) == (CASES[case][3], data[CASES[case][2]].name)
     assert record.summary.startswith("test ")
     run = read_run(tmp_path / "run")
-    bundle = export(run, ["onnx", "tensorrt"], tmp_path / "bundle")
-    assert set(bundle.manifest.files[1].parity) == {"onnxruntime"}
-    assert bundle.manifest.files[2].bytes > 10_000
-    assert open_bundle(tmp_path / "bundle").manifest.test == record.test
+    bundle = export([run], ["onnx", "tensorrt"], tmp_path / "bundle", data=data[CASES[case][2]])
+    onnx, engine = bundle.manifest.form("onnx"), bundle.manifest.form("tensorrt")
+    assert onnx is not None
+    assert engine is not None
+    assert onnx.parity["onnxruntime"].test == pytest.approx(record.test, abs=1e-5)
+    assert (bundle.path / engine.file).stat().st_size > 10_000
+    assert bundle.manifest.test == record.test
     assert evaluate(TASKS[record.task], run.spec, data[CASES[case][2]], run.model) == pytest.approx(record.test, abs=1e-6)
 
 
@@ -179,6 +181,7 @@ def drawn(name: str, variant: str | None, data: Data, seed: int = 0) -> tuple[An
     found = spec(name, variant)
     task = choose_task(found, data)
     examples = task.draw(found.ham, data, "train", torch.Generator().manual_seed(seed))
+    assert isinstance(examples, Examples)
     return task.prepare(found.ham, data, examples.inputs), examples.targets
 
 
@@ -249,7 +252,7 @@ def test_images_are_normalized_when_they_are_read(data: dict[str, Data]) -> None
     assert abs(inputs.mean().item()) < 1e-5
     assert abs(inputs.std().item() - 1) < 1e-5
     assert torch.equal(targets, digits.train.targets)
-    first = first_test_inputs(TASKS["classification"], flat, digits, 5)
+    first = first_inputs(TASKS["classification"], flat, digits, 5)
     assert torch.equal(first, digits.normalized(digits.test.inputs[:5]).flatten(1))
 
 
@@ -381,18 +384,10 @@ def test_a_folder_is_no_text(tmp_path: Path) -> None:
         load_data(str(tmp_path / "book.txt"))
 
 
-@pytest.mark.parametrize("case", ["language", "reconstruction by patches", "classification of a tensor"])
-def test_only_classifiers_of_images_predict(case: str, data: dict[str, Data], tmp_path: Path) -> None:
-    trained(case, data, tmp_path / "run", epochs=1)
-    bundle = export(read_run(tmp_path / "run"), [], tmp_path / "bundle")
-    with pytest.raises(HopgraphError, match=r"no-classifier.*does not classify images"):
-        predict_files(bundle, [tmp_path / "digit.png"], "pytorch")
-
-
 def test_a_bundle_that_reads_tokens_is_benched(data: dict[str, Data], tmp_path: Path) -> None:
     trained("language", data, tmp_path / "run", epochs=1)
-    export(read_run(tmp_path / "run"), ["onnx"], tmp_path / "bundle")
-    measured = measure(candidates([open_bundle(tmp_path / "bundle")], ["onnxruntime"]), (2,), 1)
+    bundle = export([read_run(tmp_path / "run")], ["onnx"], tmp_path / "bundle")
+    measured = measure(candidates([bundle], ["onnxruntime"]), (2,), 1)
     assert [timing.batch for timing in measured.timings] == [2]
 
 

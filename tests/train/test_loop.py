@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -19,6 +20,7 @@ from hopgraph.train import loop
 from hopgraph.train.average import Average
 from hopgraph.train.batches import batches_of, steps_of
 from hopgraph.train.data import Images
+from hopgraph.train.data.augment import Augmenter
 from hopgraph.train.drop import with_drop_path
 from hopgraph.train.logs import Progress
 from hopgraph.train.loop import train
@@ -177,6 +179,23 @@ def test_augmented_training_repeats_to_the_bit(tmp_path: Path, few: Images) -> N
     assert same(a, b)
     assert not same(a, c)
     assert not same(a, d)
+
+
+def test_what_is_drawn_for_a_batch_follows_from_the_seed_and_its_place(
+    tmp_path: Path, few: Images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run of another version that is gone on with must draw the same."""
+    found: list[int] = []
+    call = Augmenter.__call__
+
+    def watched(self: Augmenter, inputs: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        found.append(generator.initial_seed())
+        return call(self, inputs, targets, generator)
+
+    monkeypatch.setattr(Augmenter, "__call__", watched)
+    train(mixer(), few, recipe(epochs=1, batch_size=8, accumulate=2, augment={"crop": 1}), tmp_path / "run", seed=3)
+    places = [(step, index) for step in range(13) for index in range(2)]
+    assert found == [int(np.random.SeedSequence([3, 0, *place]).generate_state(1, np.uint64)[0]) for place in places]
 
 
 def test_progress_tells_how_far_it_is(tmp_path: Path, few: Images, monkeypatch: pytest.MonkeyPatch) -> None:

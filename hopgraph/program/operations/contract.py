@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hopgraph.energy.records import Value
+from hopgraph.program.operations.products import plan_product, pointwise_kernel
 from hopgraph.program.operations.record import Attributes, Operation, Site, Typed
 
 
@@ -67,12 +68,16 @@ def _contract_torch(t: Any, site: Site, *tensors: Any) -> Any:
 
 
 def _contract_onnx(o: Any, site: Site, *values: Any) -> Any:
-    plan = matrix_product(site)
-    if plan is None:
-        return o("Einsum", *values, equation=einsum_equation(site))
-    x, weight = values
-    turned = o("Transpose", weight, perm=[1, 0]) if plan.transposed == plan.left else weight
-    return o("MatMul", turned, x) if plan.left else o("MatMul", x, turned)
+    if len(values) == 2:
+        x, weight = values
+        kernel = pointwise_kernel(site)
+        if kernel is not None and not (kernel[0] and o.dtype == "bfloat16"):  # TensorRT has no transposed convolution in bfloat16
+            transposed, shape = kernel
+            return o("ConvTranspose" if transposed else "Conv", x, o.view(weight, shape))
+        product = plan_product(site)
+        if product is not None:
+            return product.emit(o, x, weight)
+    return o("Einsum", *values, equation=einsum_equation(site))
 
 
 ROWS = (Operation("contract", _contract_shape, _contract_torch, _contract_onnx),)

@@ -15,7 +15,7 @@ def _aligned_torch(site: Site, index: int, tensor: Any) -> Any:
 
 def _aligned_onnx(o: Any, site: Site, index: int, value: Any) -> Any:
     shape = site.aligned(index)
-    return value if shape is None else o("Reshape", value, o.integers(shape))
+    return value if shape is None else o.view(value, shape)
 
 
 def _add_torch(t: Any, site: Site, x: Any, y: Any) -> Any:

@@ -110,17 +110,23 @@ def _prepend_torch(t: Any, site: Site, x: Any, token: Any) -> Any:
 
 
 def _prepend_onnx(o: Any, site: Site, x: Any, token: Any) -> Any:
-    shape = o("Concat", o("Shape", x, start=0, end=1), o.integers(site.inputs[1].shape), axis=0)
-    return o("Concat", o("Expand", token, shape), x, axis=site.dim(site.attributes["axis"]))
+    """A row of zeros before x, and the token where it is: no node computes a shape, which would run on the CPU."""
+    import numpy as np
+
+    axis, value = site.attributes["axis"], site.inputs[0]
+    padded = o("Pad", x, o.integers((1, 0)), o.number(0.0), o.integers((site.dim(axis),)))
+    shape = tuple(site.output.size(name) if name == axis else 1 for name in value.axes)
+    first = o.constant(f"first {shape}", (np.arange(site.output.size(axis)) == 0).reshape(shape))
+    return o("Where", first, token, padded)
 
 
-def _identity_onnx(o: Any, site: Site, x: Any) -> Any:
-    return o("Identity", x)
+def _same_onnx(o: Any, site: Site, x: Any) -> Any:
+    return x
 
 
 ROWS = (
     Operation("merge", _merge_shape, _merge_torch, _merge_onnx),
-    Operation("rename", _rename_shape, _rename_torch, _identity_onnx),
+    Operation("rename", _rename_shape, _rename_torch, _same_onnx),
     Operation("permute", _permute_shape, _permute_torch, _permute_onnx),
     Operation("mean", _reduced_shape, _mean_torch, _mean_onnx),
     Operation("max", _reduced_shape, _max_torch, _max_onnx),

@@ -52,7 +52,7 @@ def _matrix_sizes(site: Site) -> tuple[int, int]:
     return (columns, rows) if _transposed(site) else (rows, columns)
 
 
-def _has_empty(site: Site) -> bool:
+def has_empty(site: Site) -> bool:
     """Whether the softmax has a row of which nothing is kept."""
     (low, high), (rows, columns) = _bounds(site), _sizes(site)
     if site.attributes["keep"] == "off_diagonal":
@@ -71,22 +71,29 @@ def _mask_dims(site: Site) -> tuple[int, ...]:
 def _masked_torch(t: Any, site: Site, x: Any) -> Any:
     """softmax(x + log mask); a row of which nothing is kept is left as it is and multiplied by 0, so that it is never 0 / 0."""
     mask = _mask(t, site, x.new_ones(_matrix_sizes(site)))
-    if not _has_empty(site):
+    if not has_empty(site):
         return softmax_torch(t, site, x + mask.log())
     filled = mask + (1 - mask.amax(_mask_dims(site), keepdim=True))
     return softmax_torch(t, site, x + filled.log()) * mask
 
 
-def _masked_onnx(o: Any, site: Site, x: Any) -> Any:
+def mask_offsets(site: Site) -> tuple[str, Any]:
+    """A name and an array of what is added to x before the softmax: 0, or minus infinity; 0 throughout a row that keeps nothing."""
     import numpy as np
 
     mask = _mask(np, site, np.ones(_matrix_sizes(site), np.float32))
-    empty = _has_empty(site)
-    filled = mask + (1 - mask.max(_mask_dims(site), keepdims=True)) if empty else mask
+    filled = mask + (1 - mask.max(_mask_dims(site), keepdims=True)) if has_empty(site) else mask
     with np.errstate(divide="ignore"):
-        offset = o.constant(_name("log_mask", site), np.log(filled))
-    weights = softmax_onnx(o, site, o("Add", x, offset))
-    return o("Mul", weights, o.constant(_name("mask", site), mask)) if empty else weights
+        return _name("log_mask", site), np.log(filled)
+
+
+def _masked_onnx(o: Any, site: Site, x: Any) -> Any:
+    import numpy as np
+
+    weights = softmax_onnx(o, site, o("Add", x, o.constant(*mask_offsets(site))))
+    if not has_empty(site):
+        return weights
+    return o("Mul", weights, o.constant(_name("mask", site), _mask(np, site, np.ones(_matrix_sizes(site), np.float32))))
 
 
 def _name(kind: str, site: Site) -> str:

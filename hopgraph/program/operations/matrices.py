@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hopgraph.energy.records import Value
-from hopgraph.program.operations.record import Attributes, Operation, Site, Typed, same
+from hopgraph.program.operations.record import HALVES, Attributes, Operation, Site, Typed, same
 
 # --- mask: zeros where row i and column j are not to be kept ---
 
@@ -87,7 +87,7 @@ def _toeplitz_onnx(o: Any, site: Site, diagonals: Any) -> Any:
     if missing:
         diagonals = o("Pad", diagonals, o.integers((missing, 0)), o.number(0.0), o.integers((-1,)))
     places = np.arange(size, dtype=np.int64)
-    return o("Gather", diagonals, o.constant(f"diagonals_{size}", places[:, None] - places + size - 1), axis=-1)
+    return o("Gather", diagonals, o.constant(f"diagonals {size}", places[:, None] - places + size - 1), axis=-1)
 
 
 # --- spectral_limit: W / max(1, sigma / limit), sigma the greatest singular value of W as a matrix of rows and columns ---
@@ -152,6 +152,6 @@ ROWS = (
     Operation("mask", same, _mask_torch, _mask_onnx),
     Operation("toeplitz", _toeplitz_shape, _toeplitz_torch, _toeplitz_onnx),
     Operation("spectral_limit", same, _spectral_torch, _spectral_onnx),
-    Operation("batch_norm", same, _batch_norm_torch, _batch_norm_onnx, training=True),
+    Operation("batch_norm", same, _batch_norm_torch, _batch_norm_onnx, training=True, float32=HALVES),
     Operation("batch_norm_gain", same, _gain_torch, _gain_onnx),
 )

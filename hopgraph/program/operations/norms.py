@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-from hopgraph.program.operations.record import Operation, Site, same
+from hopgraph.program.operations.record import HALVES, Operation, Site, same
 
 
 def softmax_torch(t: Any, site: Site, x: Any) -> Any:
@@ -35,10 +36,39 @@ def _layernorm_torch(t: Any, site: Site, x: Any, *affine: Any) -> Any:
 
 
 def _layernorm_onnx(o: Any, site: Site, x: Any, *affine: Any) -> Any:
-    if affine:
-        return o("LayerNormalization", x, *affine, axis=-len(site.attributes["over"]), epsilon=site.attributes["eps"])
+    over, eps = site.attributes["over"], site.attributes["eps"]
+    if site.trailing() and (len(over) == 1 or (affine and site.inputs[1].axes)):
+        gain = affine or (_full(o, _sizes(site), 1.0),)
+        return o("LayerNormalization", x, *gain, axis=-len(over), epsilon=eps)
+    if site.trailing():
+        return _instance_norm(o, site, x, *affine)
     centred = o("Sub", x, o("ReduceMean", x, o.integers(site.dims()), keepdims=1))
     return _root_scaled(o, site, centred, "ReduceMean")
+
+
+def _sizes(site: Site) -> tuple[int, ...]:
+    """The sizes of the axes that a norm is over."""
+    return tuple(map(site.inputs[0].size, site.attributes["over"]))
+
+
+def _full(o: Any, shape: tuple[int, ...], number: float) -> Any:
+    import numpy as np
+
+    return o.constant(f"{number} {list(shape)}", np.full(shape, number))
+
+
+def _instance_norm(o: Any, site: Site, x: Any, *gain: Any) -> Any:
+    """A layernorm over the last of several axes: an instance norm of [batch, channels, over], of one channel where it is over all axes.
+
+    A gain is one number. This is a GroupNormalization of as many groups, which ONNX Runtime has no kernel for.
+    """
+    value, count = site.inputs[0], len(site.attributes["over"])
+    channels = (math.prod(value.shape[:-count]),)
+    gains = [o.view(number, (1,)) if channels == (1,) else o("Expand", number, o.integers(channels)) for number in gain]
+    seen = o("Reshape", x, o.integers((0, *channels, -1)))
+    affine = (*(gains or [_full(o, channels, 1.0)]), _full(o, channels, 0.0))
+    normed = o("InstanceNormalization", seen, *affine, epsilon=site.attributes["eps"])
+    return o("Reshape", normed, o.integers((0, *value.shape)))
 
 
 def _root_scaled(o: Any, site: Site, x: Any, reduce: str) -> Any:
@@ -51,8 +81,12 @@ def _rmsnorm_torch(t: Any, site: Site, x: Any) -> Any:
     return x * (x.square().mean(site.dims(), keepdim=True) + site.attributes["eps"]).rsqrt()
 
 
-def _rmsnorm_onnx(o: Any, site: Site, x: Any) -> Any:
-    return _root_scaled(o, site, x, "ReduceMean")
+def _rmsnorm_onnx(o: Any, site: Site, x: Any, *gain: Any) -> Any:
+    if site.trailing() and o.has("RMSNormalization"):
+        scale = gain or (_full(o, _sizes(site), 1.0),)
+        return o("RMSNormalization", x, *scale, axis=-len(site.attributes["over"]), epsilon=site.attributes["eps"])
+    normed = _root_scaled(o, site, x, "ReduceMean")
+    return o("Mul", normed, *gain) if gain else normed
 
 
 def _spherical_torch(t: Any, site: Site, x: Any) -> Any:
@@ -65,7 +99,7 @@ def _spherical_onnx(o: Any, site: Site, x: Any) -> Any:
 
 ROWS = (
     Operation("softmax", same, softmax_torch, softmax_onnx),
-    Operation("layernorm", same, _layernorm_torch, _layernorm_onnx),
-    Operation("rmsnorm", same, _rmsnorm_torch, _rmsnorm_onnx),
-    Operation("spherical", same, _spherical_torch, _spherical_onnx),
+    Operation("layernorm", same, _layernorm_torch, _layernorm_onnx, float32=HALVES),
+    Operation("rmsnorm", same, _rmsnorm_torch, _rmsnorm_onnx, float32=HALVES),
+    Operation("spherical", same, _spherical_torch, _spherical_onnx, float32=HALVES),
 )

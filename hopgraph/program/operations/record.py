@@ -2,7 +2,8 @@
 
 `shape(inputs, attributes)` gives the axes and sizes of the result. `torch(t, site, *tensors)` computes it, `t` being the
 torch module; it runs on tensors and on torch.fx proxies alike. `onnx(o, site, *values)` emits it, `o` being the exporter's
-node builder. Neither library is imported here: `hopgraph check` needs this table and must start in a fraction of a second.
+node builder, in the dtype `o.dtype`: that of the whole graph, or float32 where `float32` says so.
+Neither library is imported here: `hopgraph check` needs this table and must start in a fraction of a second.
 """
 
 from __future__ import annotations
@@ -53,15 +54,23 @@ class Site:
         return tuple(size if axis in other.axes else 1 for axis, size in zip(first.axes[start:], first.shape[start:], strict=True))
 
 
+HALVES = ("float16", "bfloat16")
+"""The dtypes of 16 bits: statistics are computed in float32 in their graphs."""
+
+
 @dataclass(frozen=True)
 class Operation:
-    """One row of the table. The torch column of one that differs in `training` gets a last argument that says whether it is on."""
+    """One row of the table. The torch column of one that differs in `training` gets a last argument that says whether it is on.
+
+    `float32` are the dtypes of graphs in which the ONNX column reads and writes float32 all the same.
+    """
 
     name: str
     shape: Callable[[Sequence[Value], Attributes], Typed]
     torch: Callable[..., Any]
     onnx: Callable[..., Any]
     training: bool = False
+    float32: tuple[str, ...] = ()
 
 
 def same(inputs: Sequence[Value], attributes: Attributes) -> Typed:

@@ -152,8 +152,8 @@ def _conv_onnx(o: Any, site: Site, x: Any, weight: Any, *bias: Any) -> Any:
     shape, groups = _kernel_shape(site)
     groups *= _groups_of_inputs(site)
     seen = _grouped(site)
-    weight = weight if shape == site.inputs[1].shape else o("Reshape", weight, o.integers(shape))
-    bias = tuple(value if len(site.inputs[2].shape) == 1 else o("Reshape", value, o.integers((shape[0],))) for value in bias)
+    weight = weight if shape == site.inputs[1].shape else o.view(weight, shape)
+    bias = tuple(value if len(site.inputs[2].shape) == 1 else o.view(value, (shape[0],)) for value in bias)
     return seen.leave_onnx(o, o("Conv", seen.enter_onnx(o, x), weight, *bias, group=groups, **_onnx_windows(site)))
 
 
@@ -201,7 +201,7 @@ def _transposed(t: Any, site: Site, y: Any, weight: Any, groups: int, dilation: 
 def _transpose_onnx(o: Any, site: Site, y: Any, weight: Any) -> Any:
     shape, groups = _kernel_shape(site)
     seen = _grouped(site)
-    weight = weight if shape == site.inputs[1].shape else o("Reshape", weight, o.integers(shape))
+    weight = weight if shape == site.inputs[1].shape else o.view(weight, shape)
     extra = {"group": groups, "output_padding": list(_remainders(site)), **_onnx_windows(site)}
     return seen.leave_onnx(o, o("ConvTranspose", seen.enter_onnx(o, y), weight, **extra))
 
@@ -321,9 +321,10 @@ def _onnx_shares(o: Any, site: Site) -> Any:
     return o.constant(f"shares_{numbers}", shares[None, None])
 
 
+# TensorRT has no transposed convolution in bfloat16.
 ROWS = (
     Operation("conv", _conv_shape, _conv_torch, _conv_onnx),
-    Operation("conv_transpose", _transpose_shape, _transpose_torch, _transpose_onnx),
+    Operation("conv_transpose", _transpose_shape, _transpose_torch, _transpose_onnx, float32=("bfloat16",)),
     Operation("pool", _pool_shape, _pool_torch, _pool_onnx),
-    Operation("pool_adjoint", _pool_adjoint_shape, _pool_adjoint_torch, _pool_adjoint_onnx),
+    Operation("pool_adjoint", _pool_adjoint_shape, _pool_adjoint_torch, _pool_adjoint_onnx, float32=("bfloat16",)),
 )

@@ -11,9 +11,26 @@ from hopgraph.train.data.feed import Feed
 from hopgraph.train.data.folder import read_folder
 from hopgraph.train.data.hub import PREFIX, read_hub
 from hopgraph.train.data.idx import has_idx, read_idx
-from hopgraph.train.data.records import BYTES, SPLIT_SEED, Data, Examples, Images, Lists, Text
+from hopgraph.train.data.records import BYTES, SPLIT_SEED, Data, Examples, ImageData, Images, Lists, Text
+from hopgraph.train.data.stream import Stream
+from hopgraph.train.data.streamed import Streamed
 
-__all__ = ["BYTES", "DATA", "FORMS", "SPLIT_SEED", "Data", "Examples", "Feed", "Images", "Lists", "Text", "load_data"]
+__all__ = [
+    "BYTES",
+    "DATA",
+    "FORMS",
+    "SPLIT_SEED",
+    "Data",
+    "Examples",
+    "Feed",
+    "ImageData",
+    "Images",
+    "Lists",
+    "Stream",
+    "Streamed",
+    "Text",
+    "load_data",
+]
 
 DATA: dict[str, Callable[[], Data]] = {"digits": digits.digits, "digits-retrieval": digits.digits_retrieval}
 """Every embedded data set by name. One more is one more function."""

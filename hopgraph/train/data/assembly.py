@@ -1,19 +1,30 @@
-"""A data set of images from what was read: checked, split where it came in one part, and measured."""
+"""A data set of images from what was read: checked, split where it came in one part, decoded where it fits, and measured."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from hopgraph.errors import Diagnostic, HopgraphError, by
 from hopgraph.train.data.records import SPLIT_SEED, TEST_SHARE, Examples, Images
 from hopgraph.train.data.refusals import invalid
+from hopgraph.train.data.stream import RESIZE, Stream
+from hopgraph.train.data.streamed import Streamed, kept
 
-CHUNK = 4096
+CHUNK = 256
 """Images are measured by so many at once."""
+EXACT = 2**16
+"""The mean and the deviation are those of all images up to so many."""
+SAMPLE = 2**14
+"""Of more images, they are those of so many, drawn by the seed that all splits have."""
+
+Part = Examples | Stream
 
 
-def assemble(name: str, train: Examples, test: Examples | None, labels: tuple[str, ...] = ()) -> Images:
+def assemble(name: str, train: Part, test: Part | None, labels: tuple[str, ...] = ()) -> Images | Streamed:
     """A data set of byte images with class numbers. Without names of classes, they are called by their numbers. Raises HopgraphError."""
     whole = f"the training part of `{name}`" if test is not None else f"`{name}`"
     _require_some(whole, train)
@@ -23,15 +34,12 @@ def assemble(name: str, train: Examples, test: Examples | None, labels: tuple[st
         train, test = _split(name, train)
     _require_some(f"the test part of `{name}`", test)
     _require_in_range(f"the test part of `{name}`", test.targets, classes)
-    if train.inputs.shape[1:] != test.inputs.shape[1:]:
-        sizes = (" x ".join(map(str, part.inputs.shape[1:])) for part in (train, test))
-        raise invalid(f"the images of `{name}` are {next(sizes)} for training and {next(sizes)} for the test", "make them alike first")
-    mean, std = statistics(train.inputs)
-    names = labels or tuple(map(str, range(classes)))
-    return Images(name=name, train=train, test=test, mean=mean, std=std, labels=names)
+    data = _together(name, train, test, labels or tuple(map(str, range(classes))))
+    mean, std = statistics(histogram(data.train))
+    return replace(data, mean=mean, std=std)
 
 
-def _require_some(part: str, examples: Examples) -> None:
+def _require_some(part: str, examples: Part) -> None:
     if not len(examples):
         raise invalid(f"{part} is empty")
 
@@ -44,7 +52,7 @@ def _require_in_range(part: str, labels: Tensor, classes: int) -> None:
         raise invalid(f"label {row} of {part} is {int(labels[row])}, and there are {classes} classes, from 0", notes=notes)
 
 
-def _split(name: str, examples: Examples) -> tuple[Examples, Examples]:
+def _split(name: str, examples: Part) -> tuple[Part, Part]:
     """A fifth of each class for the test, drawn by the seed that all splits have. Raises HopgraphError where that is none."""
     draws = np.random.default_rng(SPLIT_SEED)
     test = np.zeros(len(examples), dtype=bool)
@@ -55,17 +63,63 @@ def _split(name: str, examples: Examples) -> tuple[Examples, Examples]:
     if not test.any():
         raise invalid(f"`{name}` has {len(labels)} images, too few for a fifth of each class to be the test", "give a test part of its own")
     chosen = torch.from_numpy(test)
-    return Examples(examples.inputs[~chosen], examples.targets[~chosen]), Examples(examples.inputs[chosen], examples.targets[chosen])
+    return examples.part(~chosen), examples.part(chosen)
 
 
-def statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """The mean and the standard deviation of each channel of byte images, as numbers from 0 to 1. One that never changes has 1."""
-    counts = torch.zeros(images.shape[1], 256, dtype=torch.float64)
-    for start in range(0, len(images), CHUNK):
-        for channel in range(images.shape[1]):
-            counts[channel] += images[start : start + CHUNK, channel].flatten().bincount(minlength=256)
+# --- in memory or not -------------------------------------------------------------------------------------------------
+
+
+def _together(name: str, train: Part, test: Part, labels: tuple[str, ...]) -> Images | Streamed:
+    """Both parts in memory, where their images have one size and fit into it, else as they are."""
+    if isinstance(train, Examples) and isinstance(test, Examples) and train.inputs.shape[1:] == test.inputs.shape[1:]:
+        return Images(name=name, labels=labels, train=train, test=test)
+    data = Streamed(name=name, labels=labels, train=_stream(name, train), test=_stream(name, test))
+    unequal = _unequal(data)
+    if unequal:
+        return replace(data, unequal=unequal)
+    try:
+        return kept(data)
+    except HopgraphError as error:
+        (found,) = error.diagnostics
+        if found.code != "image-shape":
+            raise
+        return replace(data, unequal=found)
+
+
+def _stream(name: str, part: Part) -> Stream:
+    return part if isinstance(part, Stream) else Stream.of_pixels(part, name)
+
+
+def _unequal(data: Streamed) -> Diagnostic | None:
+    """What is said of parts whose first images differ in size. Raises HopgraphError where they differ in channels."""
+    train, test = ((part.channels, *part.size) for part in (data.train, data.test))
+    message = f"the images of `{data.name}` are {by(train)} for training and {by(test)} for the test"
+    if train[0] != test[0]:
+        raise invalid(message, "make them alike first")
+    return Diagnostic("data-invalid", message, helps=("make them alike first", RESIZE)) if train != test else None
+
+
+# --- the mean and the deviation ---------------------------------------------------------------------------------------
+
+
+def histogram(part: Part) -> Tensor:
+    """How many pixels of each channel have each of the 256 levels: [channels, 256]. Of many images, a sample is counted."""
+    chosen = torch.arange(len(part))
+    if len(part) > EXACT:
+        chosen = torch.from_numpy(np.random.default_rng(SPLIT_SEED).choice(len(part), SAMPLE, replace=False)).sort().values
+    if isinstance(part, Stream):
+        return part.histogram(chosen)
+    return torch.stack([_counted(part.inputs[rows]) for rows in torch.split(chosen, CHUNK)]).sum(0)
+
+
+def _counted(images: Tensor) -> Tensor:
+    return torch.stack([images[:, channel].flatten().bincount(minlength=256) for channel in range(images.shape[1])])
+
+
+def statistics(counts: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """The mean and the standard deviation of each channel, as numbers from 0 to 1, by its levels. One that never changes has 1."""
     levels, total = torch.arange(256, dtype=torch.float64) / 255, counts.sum(1)
-    mean = (counts @ levels) / total
+    mean = (counts.double() @ levels) / total
     std = ((counts * (levels - mean[:, None]).square()).sum(1) / total).sqrt()
     std[std == 0] = 1
     return floats(mean), floats(std)

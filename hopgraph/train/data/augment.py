@@ -15,7 +15,7 @@ import torch.nn.functional as F  # noqa: N812 (the name that torch's own documen
 from torch import Generator, Tensor
 
 from hopgraph.train.data.randaugment import randaugment
-from hopgraph.train.data.records import Data, Images, pixels
+from hopgraph.train.data.records import Data, ImageData, pixels
 from hopgraph.train.recipe import Augment
 
 AREA = (0.02, 1 / 3)
@@ -30,7 +30,7 @@ def augmenter(settings: Augment, data: Data) -> Augmenter | None:
     """What a recipe does to batches of a data set, None where it does nothing."""
     if settings == Augment():
         return None
-    assert isinstance(data, Images), "require_recipe refuses others"
+    assert isinstance(data, ImageData), "require_recipe refuses others"
     return Augmenter(settings, data)
 
 
@@ -39,7 +39,7 @@ class Augmenter:
     """Changes batches of a data set's images."""
 
     settings: Augment
-    data: Images
+    data: ImageData
 
     def __call__(self, inputs: Tensor, targets: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
         """Stored images with class numbers, changed: numbers from 0 to 1, and where pairs are mixed the probability of each class.
@@ -75,7 +75,7 @@ def _flipped(images: Tensor, probability: float, draws: np.random.Generator) -> 
     return torch.where(chosen[:, None, None, None], images.flip(3), images)
 
 
-def _erased(images: Tensor, probability: float, data: Images, draws: np.random.Generator) -> Tensor:
+def _erased(images: Tensor, probability: float, data: ImageData, draws: np.random.Generator) -> Tensor:
     """Images of which some have a rectangle of noise."""
     boxes = _rectangles(len(images), images.shape[2], images.shape[3], draws)
     chosen = np.flatnonzero((draws.random(len(images)) < probability) & (boxes[:, 1] > boxes[:, 0]))

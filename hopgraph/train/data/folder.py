@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from hopgraph.errors import listing
 from hopgraph.train.data.assembly import assemble
-from hopgraph.train.data.pictures import Picture, decode
-from hopgraph.train.data.records import Examples, Images
+from hopgraph.train.data.pictures import Picture
+from hopgraph.train.data.records import ImageData
 from hopgraph.train.data.refusals import invalid
+from hopgraph.train.data.stream import Stream
 
 ENDINGS = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 """What the names of image files end in."""
@@ -20,7 +22,23 @@ TEST = ("test", "val", "valid", "validation")
 """The names of the folders of the parts. Of several for the test, the first is taken."""
 
 
-def read_folder(name: str, folder: Path) -> Images:
+@dataclass(frozen=True)
+class Files:
+    """Image files, by their paths inside a folder."""
+
+    folder: Path
+    names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def picture(self, number: int) -> Picture:
+        """The file of that number."""
+        path = self.folder / self.names[number]
+        return Picture(path, f"`{path}`")
+
+
+def read_folder(name: str, folder: Path) -> ImageData:
     """The images of a folder, its subfolders being the classes in the order of their names. Raises HopgraphError."""
     train, test = _part(folder, TRAIN), _part(folder, TEST)
     root = train or folder
@@ -52,6 +70,7 @@ def _images(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.suffix.lower() in ENDINGS and path.is_file())
 
 
-def _read(folder: Path, labels: tuple[str, ...]) -> Examples:
+def _read(folder: Path, labels: tuple[str, ...]) -> Stream:
     found = [(path, number) for number, label in enumerate(labels) if (folder / label).is_dir() for path in _images(folder / label)]
-    return Examples(decode([Picture(path, f"`{path}`") for path, _ in found]), torch.tensor([number for _, number in found]))
+    names = tuple(f"{path.parent.name}/{path.name}" for path, _ in found)
+    return Stream.of(Files(folder, names), torch.tensor([number for _, number in found]))

@@ -7,14 +7,14 @@ from typing import Any
 
 from hopgraph.errors import Diagnostic, HopgraphError, listing
 from hopgraph.train.data.parquet import TEST, Table, class_names, from_tables
-from hopgraph.train.data.records import Images
+from hopgraph.train.data.records import ImageData
 
 PREFIX = "hf:"
 TIMEOUT = 10.0
 """So many seconds the hub may take to say that it has a data set."""
 
 
-def read_hub(name: str) -> Images:
+def read_hub(name: str) -> ImageData:
     """The images of `hf:NAME`, or of a configuration of it as `hf:NAME:CONFIGURATION`. Raises HopgraphError."""
     parts = _load(name)
     test = next((split for split in TEST if split in parts), None)
@@ -42,4 +42,5 @@ def _load(name: str) -> Any:
 
 
 def _table(name: str, split: Any) -> Table:
-    return Table(split.with_format("arrow")[:], f"{name}, {split.split}", Path(), class_names(split.features))
+    """A split, which the library keeps in files of its own and maps into memory."""
+    return Table(split.data, f"{name}, {split.split}", Path(), class_names(split.features))

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from hopgraph.train.data.assembly import assemble
-from hopgraph.train.data.records import Examples, Images
+from hopgraph.train.data.records import Examples, ImageData
 from hopgraph.train.data.refusals import invalid, read_bytes, unreadable
 
 TRAIN, TEST = "train", "t10k"
@@ -27,7 +27,7 @@ def has_idx(folder: Path) -> bool:
     return any(folder.glob(f"{TRAIN}-images*idx3-ubyte*"))
 
 
-def read_idx(name: str, folder: Path) -> Images:
+def read_idx(name: str, folder: Path) -> ImageData:
     """The images of a folder with IDX files of both parts, compressed by gzip or not. Raises HopgraphError."""
     return assemble(name, _part(folder, TRAIN), _part(folder, TEST))
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,11 @@ import torch
 
 from hopgraph.errors import listing
 from hopgraph.train.data.assembly import assemble
-from hopgraph.train.data.pictures import Picture, decode
-from hopgraph.train.data.records import Examples, Images
+from hopgraph.train.data.memory import allowed
+from hopgraph.train.data.pictures import Picture
+from hopgraph.train.data.records import ImageData
 from hopgraph.train.data.refusals import invalid, missing, unreadable
+from hopgraph.train.data.stream import Stream
 
 ENDING = ".parquet"
 LABELS = ("label", "labels", "fine_label")
@@ -25,7 +29,10 @@ TEST = ("test", "validation", "valid", "val")
 
 @dataclass(frozen=True)
 class Table:
-    """A table of images: where it is from, how it is called, the folder of its paths, and names of classes by column."""
+    """A table of images: where it is from, how it is called, the folder of its paths, and names of classes by column.
+
+    The content is a table of pyarrow, or one of `datasets`, which may be mapped into memory and is sent to other processes by its path.
+    """
 
     content: Any
     place: str
@@ -33,17 +40,46 @@ class Table:
     names: dict[str, tuple[str, ...]]
 
 
+@dataclass(frozen=True)
+class Cells:
+    """The images of several tables, by the number of the row: in each table a column, from some number on."""
+
+    tables: tuple[Table, ...]
+    columns: tuple[str, ...]
+    starts: tuple[int, ...]
+
+    @staticmethod
+    def of(tables: Sequence[Table]) -> Cells:
+        """Those of all rows."""
+        starts = accumulate((table.content.num_rows for table in tables), initial=0)
+        return Cells(tuple(tables), tuple(map(_image_column, tables)), tuple(starts))
+
+    def __len__(self) -> int:
+        return self.starts[-1]
+
+    def picture(self, number: int) -> Picture:
+        """The image of that row. Raises HopgraphError where it has none."""
+        index = bisect_right(self.starts, number) - 1
+        table, column, row = self.tables[index], self.columns[index], number - self.starts[index]
+        place = f"row {row} of `{table.place}`"
+        content = _content(table.content.column(column)[row].as_py(), table.folder)
+        if content is None:
+            raise invalid(f"{place} has neither bytes nor a path in the column `{column}`")
+        return Picture(content, place)
+
+
 def find_parquet(folder: Path) -> list[Path]:
     """The parquet files of a folder and its subfolders, in the order of their names."""
     return sorted(path for path in folder.rglob(f"*{ENDING}") if not any(part.startswith(".") for part in path.relative_to(folder).parts))
 
 
-def read_parquet(name: str, train: Sequence[Path], test: Sequence[Path] = ()) -> Images:
+def read_parquet(name: str, train: Sequence[Path], test: Sequence[Path] = ()) -> ImageData:
     """The images of files for training and, where there are some, for the test. Raises HopgraphError."""
-    return from_tables(name, [_table(path) for path in train], [_table(path) for path in test])
+    mapped = sum(path.stat().st_size for path in (*train, *test) if path.is_file()) > allowed() // 2
+    return from_tables(name, [_table(path, mapped) for path in train], [_table(path, mapped) for path in test])
 
 
-def read_parts(name: str, folder: Path, files: Sequence[Path]) -> Images:
+def read_parts(name: str, folder: Path, files: Sequence[Path]) -> ImageData:
     """The images of a folder's files: those whose names, or folders', say so are the test split, and those of training the others."""
     kinds: dict[str, list[Path]] = {}
     for path in files:
@@ -55,23 +91,36 @@ def read_parts(name: str, folder: Path, files: Sequence[Path]) -> Images:
     return read_parquet(name, kinds["train"], test)
 
 
-def from_tables(name: str, train: Sequence[Table], test: Sequence[Table]) -> Images:
+def from_tables(name: str, train: Sequence[Table], test: Sequence[Table]) -> ImageData:
     """The images of tables for training and, where there are some, for the test. Raises HopgraphError."""
     labels: tuple[str, ...] = train[0].names.get(_label_column(train[0]), ())
-    return assemble(name, _examples(name, train), _examples(name, test) if test else None, labels)
+    return assemble(name, _stream(name, train), _stream(name, test) if test else None, labels)
 
 
-def _table(path: Path) -> Table:
+def _table(path: Path, mapped: bool) -> Table:
+    """A file's table, read or mapped into memory. Raises HopgraphError."""
+    try:
+        content = _mapped(path) if mapped else _read(path)
+    except FileNotFoundError:
+        raise missing(path) from None
+    except Exception as error:  # the libraries raise their own, which are of several classes
+        raise unreadable(path, str(error.__cause__ or error)) from None
+    return Table(content, str(path), path.parent, _class_names(content.schema))
+
+
+def _read(path: Path) -> Any:
     import pyarrow.parquet
 
     reader: Any = pyarrow.parquet
-    try:
-        content = reader.read_table(path)
-    except FileNotFoundError:
-        raise missing(path) from None
-    except Exception as error:  # pyarrow raises its own, which are of several classes
-        raise unreadable(path, error) from None
-    return Table(content, str(path), path.parent, _class_names(content.schema))
+    return reader.read_table(path)
+
+
+def _mapped(path: Path) -> Any:
+    """A file's table, which `datasets` writes once into its cache in a form that gives any row at once, as parquet does not."""
+    import datasets
+
+    library: Any = datasets
+    return library.Dataset.from_parquet(str(path)).data
 
 
 def _class_names(schema: Any) -> dict[str, tuple[str, ...]]:
@@ -88,24 +137,12 @@ def class_names(features: Any) -> dict[str, tuple[str, ...]]:
     return {column: tuple(feature.names) for column, feature in features.items() if hasattr(feature, "names")}
 
 
-def _examples(name: str, tables: Sequence[Table]) -> Examples:
-    pictures = [picture for table in tables for picture in _pictures(table)]
+def _stream(name: str, tables: Sequence[Table]) -> Stream:
     labels = [label for table in tables for label in _labels(table)]
-    if not pictures:
+    cells = Cells.of(tables)
+    if not labels:
         raise invalid(f"`{name}` has a part without rows", notes=(f"it is read from {listing(table.place for table in tables)}",))
-    return Examples(decode(pictures), torch.tensor(labels, dtype=torch.int64))
-
-
-def _pictures(table: Table) -> list[Picture]:
-    column = _image_column(table)
-    found: list[Picture] = []
-    for row, item in enumerate(table.content.column(column).to_pylist()):
-        place = f"row {row} of `{table.place}`"
-        content = _content(item, table.folder)
-        if content is None:
-            raise invalid(f"{place} has neither bytes nor a path in the column `{column}`")
-        found.append(Picture(content, place))
-    return found
+    return Stream.of(cells, torch.tensor(labels, dtype=torch.int64))
 
 
 def _content(item: Any, folder: Path) -> bytes | Path | None:

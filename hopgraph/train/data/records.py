@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -25,6 +26,11 @@ class Examples:
     def __len__(self) -> int:
         return len(self.inputs)
 
+    def part(self, chosen: Tensor) -> Examples:
+        """Those that are chosen, by numbers or by truth values, on the device where they are."""
+        here = chosen.to(self.inputs.device, non_blocking=True)
+        return Examples(self.inputs[here], self.targets[here])
+
     @property
     def bytes(self) -> int:
         """The memory that both take."""
@@ -47,11 +53,26 @@ class Data:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Images(Data):
-    """Images [count, channels, height, width] with class numbers: bytes, or numbers from 0 to 1.
+class ImageData(Data, ABC):
+    """Images with class numbers, in memory or not.
 
-    `mean` and `std` are those of the training split, by channel, of numbers from 0 to 1.
+    `mean` and `std` are those of the training split as it is stored, by channel, of numbers from 0 to 1.
     """
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, ...]:
+        """Channels, height and width."""
+
+    def normalized(self, images: Tensor) -> Tensor:
+        """Images, as they are stored or as numbers from 0 to 1, as models read them: less the mean, over the standard deviation."""
+        mean, std = _by_channel(self.mean, images.device), _by_channel(self.std, images.device)
+        return (pixels(images) - mean) / std
+
+
+@dataclass(frozen=True, kw_only=True)
+class Images(ImageData):
+    """Images [count, channels, height, width] in memory, with class numbers: bytes, or numbers from 0 to 1."""
 
     train: Examples
     test: Examples
@@ -60,11 +81,6 @@ class Images(Data):
     def shape(self) -> tuple[int, ...]:
         """Channels, height and width."""
         return tuple(self.train.inputs.shape[1:])
-
-    def normalized(self, images: Tensor) -> Tensor:
-        """Images, as they are stored or as numbers from 0 to 1, as models read them: less the mean, over the standard deviation."""
-        mean, std = _by_channel(self.mean, images.device), _by_channel(self.std, images.device)
-        return (pixels(images) - mean) / std
 
 
 @dataclass(frozen=True, kw_only=True)
