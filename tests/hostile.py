@@ -156,7 +156,7 @@ ISO = {
     "iso: of a deep model": Demand(iso("own", "H"), ("",), ("block.depth=5000",)),
     "iso: of a model that is too deep": Demand(iso("own", "H"), ("too-large",), ("block.depth=2000000000",)),
     "iso: huge dims": Demand(iso("own", "H", dims="C: 8, H: 2000000000"), ("iso-params",)),
-    "iso: exact division": Demand(iso("big", "C", "{big: {dims.C: 24}}", "C: 8, D: C / 8, H: 16"), ("iso-params",)),
+    "iso: exact division": Demand(iso("big", "C", "{big: {dims.H: 60}}", "C: 64, D: C / 64, H: 16"), ("iso-params",)),
 }
 
 DEMANDS = {**TEXTS, **REAL, **MAPS, **WHOLE, **ISO}
