@@ -74,7 +74,10 @@ def ours(spec: CheckedSpec) -> Step:
     plan = trainer.begin()
 
     def step() -> None:
-        trainer.steps %= len(plan.steps)
+        nonlocal plan
+        if trainer.steps == len(plan.steps):
+            trainer.steps = 0
+            plan = trainer.begin()
         trainer.step(plan)
 
     return step
