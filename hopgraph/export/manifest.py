@@ -13,10 +13,9 @@ from hopgraph.errors import Source
 from hopgraph.export.card import CARD, card
 from hopgraph.export.parity import port_of_input
 from hopgraph.export.weights import WEIGHTS
-from hopgraph.files import sha256
 from hopgraph.lower.ledger import weight_asymmetry
 from hopgraph.passes.pipeline import CheckedSpec, load
-from hopgraph.runtime.manifest import FORMAT, MANIFEST, File, Form, Manifest, Port, SpecSource, Verdict, Weights
+from hopgraph.runtime.manifest import FORMAT, MANIFEST, File, Form, Manifest, Port, SpecSource, Verdict, Weights, hash_of
 from hopgraph.train.data.tokens import FILE as TOKENIZER
 from hopgraph.train.run import Run
 from hopgraph.version import __version__
@@ -75,7 +74,7 @@ def set_name(run: Run) -> str:
 def file_of(folder: Path, name: str) -> File:
     """A file of the bundle with its hash."""
     path = folder / name
-    return File(name, path.stat().st_size, sha256(path))
+    return File(name, path.stat().st_size, hash_of(path))
 
 
 def spec_of(manifest: Manifest) -> CheckedSpec:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .arrays import by
 from .engine import TENSORRT
 from .manifest import Form, Manifest, Port, read_manifest
 from .onnx import ONNXRUNTIME
@@ -158,9 +159,9 @@ def _listed(names: Iterable[str]) -> str:
 
 def checked(port: Port, inputs: NDArray[Any]) -> NDArray[Any]:
     """A batch as the model reads it, in the port's dtype. Raises BundleError where it is of another kind, shape or range."""
-    wanted = " x ".join(("batch", *map(str, port.shape)))
+    wanted = by(("batch", *port.shape))
     if inputs.ndim != len(port.shape) + 1 or inputs.shape[1:] != port.shape:
-        raise _invalid(f"the model reads {wanted} ({' x '.join(('batch', *port.axes))}), and was given {_by(inputs.shape)}")
+        raise _invalid(f"the model reads {wanted} ({by(('batch', *port.axes))}), and was given {by(inputs.shape)}")
     if inputs.shape[0] == 0:
         raise _invalid("the batch is empty")
     _CHECKS[port.dtype](port, inputs)
@@ -186,10 +187,6 @@ def _check_tokens(port: Port, inputs: NDArray[Any]) -> None:
 
 
 _CHECKS: dict[str, Callable[[Port, NDArray[Any]], None]] = {"float32": _check_numbers, "int64": _check_tokens}
-
-
-def _by(shape: Sequence[int]) -> str:
-    return " x ".join(map(str, shape)) if shape else "a single number"
 
 
 def _invalid(message: str) -> BundleError:

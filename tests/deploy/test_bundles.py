@@ -17,12 +17,11 @@ from hopgraph.export.exporter import Options, exporters, find_exporter, find_run
 from hopgraph.export.manifest import spec_of
 from hopgraph.export.parity import TOLERANCE, Reference, relative_error
 from hopgraph.export.sets import replace_weights
-from hopgraph.files import sha256
 from hopgraph.lower.verify import randomise
 from hopgraph.program.operations import OPERATIONS
 from hopgraph.runtime import Bundle, BundleError
 from hopgraph.runtime.cuda import device_count, library
-from hopgraph.runtime.manifest import FORMAT
+from hopgraph.runtime.manifest import FORMAT, hash_of
 from hopgraph.train.data import Images
 from hopgraph.train.loop import train
 from hopgraph.train.recipe import Recipe
@@ -97,7 +96,7 @@ def test_two_exports_of_a_run_are_equal_to_the_byte_and_name_no_machine(tmp_path
     for name in ("first", "second"):
         export(seeds[:1], ["onnx", "triton"], tmp_path / name, ["float32", "float16"], data=digits)
         files = [path for path in (tmp_path / name).rglob("*") if path.is_file()]
-        found.append({str(path.relative_to(tmp_path / name)): sha256(path) for path in files})
+        found.append({str(path.relative_to(tmp_path / name)): hash_of(path) for path in files})
         for secret in (str(Path.home()), str(Path(__file__).resolve().parents[2]), str(tmp_path)):
             assert not [path for path in files if secret.encode() in path.read_bytes()]
     assert found[0] == found[1]
