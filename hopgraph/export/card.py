@@ -107,6 +107,9 @@ def _values(test: Mapping[str, float], names: Sequence[str]) -> list[str]:
 def _ports(manifest: Manifest) -> str:
     rows = [_port("reads", manifest.input), _port("gives", manifest.output)]
     parts = ["## Input and output", table(["", "name", "dtype", "axes", "shape"], rows)]
+    if manifest.resize:
+        kept = f"{manifest.resize.centre:g} of the sides of the largest piece around the centre that has the shape read"
+        parts += [f"Image files are resized as in training: {kept}, scaled ({manifest.resize.interpolation})."]
     if manifest.mean:
         parts += [f"An input from 0 to 1 is normalized by channel: mean {_numbers(manifest.mean)}, std {_numbers(manifest.std)}."]
     if manifest.input.vocabulary is not None:

@@ -15,7 +15,7 @@ from hopgraph.export.parity import port_of_input
 from hopgraph.export.weights import WEIGHTS
 from hopgraph.lower.ledger import weight_asymmetry
 from hopgraph.passes.pipeline import CheckedSpec, load
-from hopgraph.runtime.manifest import FORMAT, MANIFEST, File, Form, Manifest, Port, SpecSource, Verdict, Weights, hash_of
+from hopgraph.runtime.manifest import FORMAT, MANIFEST, File, Form, Manifest, Port, Resize, SpecSource, Verdict, Weights, hash_of
 from hopgraph.train.data.tokens import FILE as TOKENIZER
 from hopgraph.train.run import Run
 from hopgraph.version import __version__
@@ -36,6 +36,7 @@ def started(run: Run, folder: Path) -> Manifest:
         spec.parameter_count,
         port_of_input(run.model),
         _port_of_output(spec),
+        _resize(run),
         record.mean,
         record.std,
         record.labels,
@@ -101,6 +102,12 @@ def _port_of_output(spec: CheckedSpec) -> Port:
     (name,) = spec.program.outputs
     axes = spec.ham.output
     return Port(name, "tensor", "float32", tuple(axes), tuple(axes.values()), None)
+
+
+def _resize(run: Run) -> Resize | None:
+    """How the run's recipe resizes images; none for a run that was imported and has no recipe."""
+    found = run.record.recipe.get("resize")
+    return Resize(**found) if found else None
 
 
 def _verdicts(spec: CheckedSpec) -> list[Verdict]:

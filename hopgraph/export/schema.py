@@ -15,7 +15,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from hopgraph.frontend.schema import DIALECT
-from hopgraph.runtime.manifest import FORMAT, Manifest
+from hopgraph.runtime.manifest import FORMAT, INTERPOLATIONS, Manifest
 
 ID = f"urn:hopgraph:manifest:{FORMAT}"
 """The name of the schema; a new format has a new one."""
@@ -43,6 +43,9 @@ MEANING = {
     "input.axes": "the names of the dimensions after the batch",
     "input.shape": "their sizes",
     "input.vocabulary": "how many tokens there are; null where none are read",
+    "resize": "how the run brought images to the size that the model reads, which is done to image files again; null where it did not",
+    "resize.centre": "the share of the sides of the largest piece of that shape around the centre that is kept",
+    "resize.interpolation": "how pixels in between are computed",
     "mean": "by channel, what is taken from an input that runs from 0 to 1",
     "std": "by channel, what it is then divided by",
     "labels": "the names of the classes in the order of the outputs; empty where there are none",
@@ -83,6 +86,7 @@ OWNERS = {
     "Manifest": "",
     "SpecSource": "spec",
     "Port": "input",
+    "Resize": "resize",
     "Verdict": "certificate",
     "Weights": "weights",
     "Form": "forms",
@@ -96,6 +100,8 @@ NARROWER: Mapping[str, Mapping[str, object]] = {
     "hopgraph_bundle": {"const": FORMAT},
     "parameters": {"minimum": 0},
     "spec.sha256": _HASH,
+    "resize.centre": {"exclusiveMinimum": 0, "maximum": 1},
+    "resize.interpolation": {"enum": list(INTERPOLATIONS)},
     "files.bytes": {"minimum": 0},
     "files.sha256": _HASH,
 }

@@ -1,7 +1,7 @@
 """Images as a model reads them: files of any format that Pillow reads, Pillow's images, and arrays of pixels.
 
-An image gets the channels that the model reads, grey or RGB, and keeps its size: a resized image is another one. Where that is asked
-for, it is scaled until it covers the model's height and width, and cut to them around its centre (`resize`).
+An image gets the channels that the model reads, grey or RGB. It is brought to the model's height and width as the run did it, or as is
+asked for; else it keeps its size, for a resized image is another one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .arrays import ARRAY, by, finite, missing, normalized, reason_of
-from .manifest import Port
+from .manifest import Port, Resize
 from .problems import BundleError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Pictures:
     port: Port
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    resize: bool = False
+    resize: Resize | None = None
     endings: tuple[str, ...] = ENDINGS
 
     def __post_init__(self) -> None:
@@ -125,19 +125,27 @@ class Pictures:
             raise self._misshapen(name, found, "resize it first: how is a choice that changes the answer", *told)
 
     def _pixels(self, picture: Image, mode: str, name: str) -> NDArray[np.uint8]:
-        from PIL import ImageOps
-        from PIL.Image import Resampling
-
         with _decoding(name):
             found = picture.convert(mode)
             if self.resize:
-                _, height, width = self.port.shape
-                found = ImageOps.fit(found, (width, height), Resampling.BICUBIC)
+                found = fitted(found, self.port.shape[1:], self.resize.centre, self.resize.interpolation)
             return np.asarray(found)
 
     def _misshapen(self, name: str, shape: tuple[int, ...], *helps: str) -> BundleError:
         wanted = f"{by(self.port.shape)} ({by(self.port.axes)})" if self._fixed else f"as many elements as {by(self.port.shape)}"
         return BundleError("image-shape", f"`{name}` is {by(shape)}, and the model reads {wanted}", helps=helps)
+
+
+def fitted(image: Image, size: tuple[int, ...], centre: float, interpolation: str) -> Image:
+    """The largest piece of an image around its centre that has the shape of `size`, its height and width, scaled to it.
+
+    Of the piece's sides the share `centre` is kept.
+    """
+    from PIL import ImageOps
+    from PIL.Image import Resampling
+
+    height, width = size
+    return ImageOps.fit(image, (width, height), Resampling[interpolation.upper()], bleed=(1 - centre) / 2)
 
 
 @contextmanager

@@ -11,8 +11,10 @@ from typing import Any, cast
 from .problems import BundleError
 from .structure import structure
 
-FORMAT = 3
+FORMAT = 4
 MANIFEST = "manifest.json"
+INTERPOLATIONS = ("bicubic", "bilinear", "box", "lanczos")
+"""How pixels in between are computed, where an image is resized."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,17 @@ class Port:
     axes: tuple[str, ...]
     shape: tuple[int, ...]
     vocabulary: int | None
+
+
+@dataclass(frozen=True)
+class Resize:
+    """How images were brought to the size that the model reads: the largest piece of that shape around the centre, scaled.
+
+    `centre` is the share of that piece's sides that is kept, more than 0 and at most 1.
+    """
+
+    centre: float = 1.0
+    interpolation: str = "bicubic"
 
 
 @dataclass(frozen=True)
@@ -104,7 +117,8 @@ class Verdict:
 class Manifest:
     """What `manifest.json` holds.
 
-    `mean` and `std` normalize an input that runs from 0 to 1, by channel. `test` are the values that the task measured on the test split,
+    `resize` is what the run did to images of another size, none where it refused them. `mean` and `std` normalize an input that runs
+    from 0 to 1, by channel. `test` are the values that the task measured on the test split,
     none where the model was not trained here. `ledger` is the measured weight asymmetry by synapse.
     """
 
@@ -117,6 +131,7 @@ class Manifest:
     parameters: int
     input: Port
     output: Port
+    resize: Resize | None
     mean: tuple[float, ...]
     std: tuple[float, ...]
     labels: tuple[str, ...]
@@ -158,9 +173,12 @@ def _parse(folder: Path) -> Manifest:
         message = f"`{folder}` is a bundle of format {version!r}, and this version of hopgraph reads format {FORMAT}"
         raise BundleError("bundle-version", message, helps=("export it again, or use the version of hopgraph that wrote it",))
     try:
-        return structure(Manifest, cast("object", data))
+        found = structure(Manifest, cast("object", data))
     except ValueError as error:
         raise damaged(folder, f"{MANIFEST}: {error}") from None
+    if found.resize and not (0 < found.resize.centre <= 1 and found.resize.interpolation in INTERPOLATIONS):
+        raise damaged(folder, f"{MANIFEST}: `resize` tells of no way that images are resized")
+    return found
 
 
 def _check_references(folder: Path, manifest: Manifest) -> None:

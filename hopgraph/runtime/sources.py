@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from .arrays import ARRAY, Numbers, Reader, by, open_array
 from .images import Pictures
-from .manifest import Manifest
+from .manifest import Manifest, Resize
 from .problems import BundleError
 from .text import LARGEST, Tokens
 
@@ -40,11 +40,15 @@ class Named:
 
 
 def reader_of(folder: Path, manifest: Manifest, resize: bool = False) -> Reader:
-    """What reads the inputs of a bundle's model. Raises BundleError where `resize` has no meaning for it."""
+    """What reads the inputs of a bundle's model.
+
+    Images are resized as the run did it; where it did not, they are by `resize`, in the usual way. Raises BundleError where that has no
+    meaning for the model.
+    """
     port, mean, std = manifest.input, manifest.mean, manifest.std
     pictures = port.kind == "image" or (port.kind == "tensor" and bool(mean) and manifest.task in TRAINED_ON_IMAGES)
     if pictures:
-        return Pictures(port, mean, std, resize)
+        return Pictures(port, mean, std, manifest.resize or (Resize() if resize else None))
     if resize:
         raise BundleError("bad-value", f"`resize` is for images, and `{manifest.name}` reads {port.kind}", helps=("leave it out",))
     if port.kind == "tokens":

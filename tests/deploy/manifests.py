@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hopgraph.runtime.manifest import FORMAT, File, Form, Manifest, Parity, Port, SpecSource, Verdict, Weights
+from hopgraph.runtime.manifest import FORMAT, File, Form, Manifest, Parity, Port, Resize, SpecSource, Verdict, Weights
 
 
 def hashed(path: str, size: int) -> File:
@@ -24,6 +24,7 @@ def small_manifest() -> Manifest:
         6_870,
         Port("image", "image", "float32", ("c", "height", "width"), (1, 8, 8), None),
         Port("output", "tensor", "float32", ("classes",), (10,), None),
+        Resize(0.9, "bilinear"),
         (0.3053,),
         (0.3762,),
         tuple("0123456789"),

@@ -307,8 +307,10 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     "no json": (lambda path: (path / "manifest.json").write_text("{"), "manifest.json is not JSON"),
     "deep json": (lambda path: (path / "manifest.json").write_text("[" * 100_000), "manifest.json is not JSON"),
     "a list": (lambda path: (path / "manifest.json").write_text("[]"), "is a bundle of format None"),
-    "from the future": (edit_manifest(hopgraph_bundle=4), "is a bundle of format 4, and this version of hopgraph reads format 3"),
+    "from the future": (edit_manifest(hopgraph_bundle=5), "is a bundle of format 5, and this version of hopgraph reads format 4"),
     "a field of the wrong kind": (edit_manifest(parameters="many"), "manifest.json: `parameters` is not an integer"),
+    "a size of nothing": (edit_manifest(resize={"centre": 0.0, "interpolation": "box"}), "`resize` tells of no way"),
+    "an unknown filter": (edit_manifest(resize={"centre": 1.0, "interpolation": "cubic"}), "`resize` tells of no way"),
     "an unknown field": (edit_manifest(colour="red"), "manifest.json: `colour` is no field"),
     "a missing file": (lambda path: (path / "model.onnx").unlink(), "`model.onnx` is missing"),
     "a truncated file": (truncate, "`model.safetensors` has"),
@@ -322,7 +324,7 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
 
 @pytest.mark.parametrize("name", DAMAGES)
 def test_a_damaged_bundle_is_refused(tmp_path: Path, bundles: dict[str, Bundle], name: str) -> None:
-    assert FORMAT == 3
+    assert FORMAT == 4
     damage, message = DAMAGES[name]
     shutil.copytree(bundles["broken"].path, tmp_path / "bundle")
     damage(tmp_path / "bundle")

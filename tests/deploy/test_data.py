@@ -21,6 +21,7 @@ from PIL import Image
 from hopgraph.errors import HopgraphError
 from hopgraph.export.bundle import export
 from hopgraph.passes.pipeline import load
+from hopgraph.runtime.manifest import Resize as Resized
 from hopgraph.train.data import Examples, Feed, Images, Streamed, Text, load_data
 from hopgraph.train.data.assembly import histogram, statistics
 from hopgraph.train.data.idx import read_array
@@ -28,7 +29,7 @@ from hopgraph.train.data.tokens import encode, tokenized
 from hopgraph.train.loop import train
 from hopgraph.train.recipe import Augment, Recipe, Resize, ResizedCrop
 from hopgraph.train.run import read_run
-from hopgraph.train.tasks import choose_task
+from hopgraph.train.tasks import choose_task, first_inputs, fit_data
 from tests.deploy.conftest import SMALL
 
 arrow: Any = pyarrow
@@ -386,6 +387,12 @@ def test_a_bundle_is_tested_with_images_as_the_run_had_them_resized(tmp_path: Pa
     bundle = export([read_run(tmp_path / "run")], ["onnx"], tmp_path / "bundle", data=data)
     (form,) = (form for form in bundle.manifest.forms if form.exporter == "onnx")
     assert [parity.test for parity in form.parity.values()] == [record.test]
+    assert bundle.manifest.resize == Resized(0.9, "bicubic")
+    pixels = [drawing(seed, (9 + seed % 3, 12 - seed % 4)) for seed in range(3)]
+    given = [Image.fromarray(pixel) for pixel in pixels]
+    fitted = fit_data(spec, data, recipe)
+    seen = first_inputs(choose_task(spec, fitted), spec, fitted, 3).numpy()
+    assert np.array_equal(bundle.predict(given), bundle.session()(seen))
 
 
 def test_what_is_heavy_is_imported_only_where_it_is_needed() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from PIL import Image, ImageFile
 
 from hopgraph.runtime import BundleError, Manifest
 from hopgraph.runtime.answers import inputs_of
+from hopgraph.runtime.manifest import Resize
 from hopgraph.runtime.sources import items, reader_of
 from tests.runtime.toys import manifest_of, port
 
@@ -104,6 +106,15 @@ def test_a_large_image_is_resized_where_that_is_asked_for() -> None:
     inner = normalized(np.full((3, 2, 4), 200), COLOUR)
     assert np.allclose(item.read(), inner, atol=0.02)
     assert refused(COLOUR, Image.fromarray(pixels)).code == "image-shape"
+
+
+def test_an_image_is_resized_as_the_run_did_it() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 120, 3), dtype=np.uint8)
+    trained = replace(COLOUR, resize=Resize(0.5, "box"))
+    inner = pixels[5:15, 50:70].reshape(2, 5, 4, 5, 3).mean((1, 3))  # half of the 20 x 40 around the centre, in pieces of 5 x 5
+    for asked in (False, True):
+        item = next(items(reader_of(HERE, trained, asked), Image.fromarray(pixels)))
+        assert np.allclose(item.read(), normalized(np.moveaxis(inner.round(), -1, 0), COLOUR), atol=0.02)
 
 
 def test_resizing_needs_a_size() -> None:

@@ -28,7 +28,7 @@ def port(kind: str, *shape: int, vocabulary: int | None = None) -> Port:
 
 def manifest_of(given: Port, output: tuple[int, ...], **fields: Any) -> Manifest:
     defaults: dict[str, Any] = {
-        "hopgraph_bundle": 3,
+        "hopgraph_bundle": 4,
         "name": "toy",
         "variant": "default",
         "cite": "",
@@ -37,6 +37,7 @@ def manifest_of(given: Port, output: tuple[int, ...], **fields: Any) -> Manifest
         "parameters": 0,
         "input": given,
         "output": port("tensor", *output),
+        "resize": None,
         "mean": (),
         "std": (),
         "labels": (),

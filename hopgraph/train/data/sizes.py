@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from PIL import ImageOps
 from PIL.Image import Image, Resampling
 
+from hopgraph.runtime.images import fitted as fitted_by
 from hopgraph.train.recipe import Resize, ResizedCrop
 
 TRIALS = 10
@@ -22,9 +22,8 @@ Box = tuple[float, float, float, float]
 
 
 def fitted(image: Image, size: Size, settings: Resize) -> Image:
-    """What is around the centre of an image, scaled to a size."""
-    height, width = size
-    return ImageOps.fit(image, (width, height), _method(settings.interpolation), bleed=(1 - settings.centre) / 2)
+    """What is around the centre of an image, scaled to a size, as a bundle of the run does it."""
+    return fitted_by(image, size, settings.centre, settings.interpolation)
 
 
 def piece(image: Image, size: Size, settings: ResizedCrop, draws: np.ndarray) -> Image:
