@@ -23,7 +23,7 @@ from hopgraph.show.chains import RULES
 from hopgraph.show.document import Equation, Equations, Item
 from hopgraph.show.equations import BlockWriter
 from hopgraph.show.expression import Expression, Symbol, Variable
-from hopgraph.show.facts import facts, summary
+from hopgraph.show.facts import facts, short, summary
 from hopgraph.show.latex import escape
 from hopgraph.show.svg import FONT, SMALL, Box, width_of
 from hopgraph.show.synapses import pull_label
@@ -79,7 +79,15 @@ def test_the_facts_name_every_parameter_and_read_back(seed: int) -> None:
     assert json.loads(show(spec, "json")) == json.loads(json.dumps(known)) == known
     assert set(known["tensors"]) == {parameter.name for parameter in spec.program.parameters}
     assert sum(known["parameters_by_part"].values()) == known["parameters"] == spec.program.parameter_count
+    assert sum(known["flops_by_operation"].values()) == known["flops"]
     assert summary(spec).items() <= known.items()
+
+
+@pytest.mark.parametrize(
+    ("count", "words"), [(0, "0"), (594, "594"), (999_499, "999 k"), (999_500, "1 M"), (36_140_216_688, "36.1 G"), (1.234e12, "1.23 T")]
+)
+def test_a_count_in_short(count: float, words: str) -> None:
+    assert short(count) == words
 
 
 # --- pictures ---------------------------------------------------------------------------------------------------------

@@ -51,6 +51,7 @@ def check(spec: Spec, variant: Variant = None, settings: Setting = None, as_json
         return
     print(f"{checked.loaded.source.name}: correct" + (f", and so are its variants {', '.join(others)}" if others else ""))
     print(f"  {facts['parameters']:,} parameters; {facts['input']} -> {facts['output']}; {facts['symmetry']}")
+    print(f"  {facts['flops']:,} FLOPs an example")
     if checked.iso:
         print(f"  iso_params: {checked.iso}")
     print(f"  certificate: {facts['certificate']}")

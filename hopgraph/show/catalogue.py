@@ -9,6 +9,8 @@ from hopgraph.energy.lagrangians import breaking_gain
 from hopgraph.frontend.library import shipped
 from hopgraph.graph.ham import Ham
 from hopgraph.passes.pipeline import CheckedSpec, load
+from hopgraph.program.cost import cost_of
+from hopgraph.show.facts import short
 
 SIBLING = "symmetric"
 """The variant that is an architecture's symmetric sibling."""
@@ -22,7 +24,7 @@ RENEW = "hopgraph catalogue -o specs/README.md"
 
 @dataclass(frozen=True)
 class Entry:
-    """One architecture: `parameters` of its default and of each variant by name, and what the compiler proves of it.
+    """One architecture: `parameters` and `flops` (of one example) of its default and of each variant by name, and what the compiler proves.
 
     `sibling` is the certificate of its symmetric sibling, None where there is none; `strongest` that of the sibling in one update
     and with convex memories, where the spec has these as variants.
@@ -31,6 +33,7 @@ class Entry:
     name: str
     cite: str
     parameters: dict[str, int]
+    flops: dict[str, int]
     certificate: str
     breaks: tuple[str, ...]
     sibling: str | None
@@ -42,7 +45,7 @@ def entries() -> Iterator[Entry]:
     for name in shipped():
         spec = load(name)
         variants = spec.variant_names
-        counts = {variant: load(name, variant).parameter_count for variant in variants if variant not in (*SMALL, SIBLING)}
+        sizes = {"": spec, **{variant: load(name, variant) for variant in variants if variant not in (*SMALL, SIBLING)}}
         breaks = breaking(spec.ham)
         sibling = load(name, SIBLING) if SIBLING in variants else spec if not breaks else None
         further = [variant for variant in STRONGER if variant in variants]
@@ -50,7 +53,8 @@ def entries() -> Iterator[Entry]:
         yield Entry(
             name,
             spec.loaded.spec.cite or "",
-            {"": spec.parameter_count, **counts},
+            {variant: size.parameter_count for variant, size in sizes.items()},
+            {variant: cost_of(size.program).flops for variant, size in sizes.items()},
             str(spec.certificate),
             breaks,
             _certificate(sibling),
@@ -83,13 +87,13 @@ def breaking(ham: Ham) -> tuple[str, ...]:
 
 def as_markdown() -> str:
     """The page that is shipped beside the specs."""
-    head = ["architecture", "paper", "parameters", "certificate", "what breaks its symmetry", "its symmetric sibling"]
+    head = ["architecture", "paper", "parameters; FLOPs", "certificate", "what breaks its symmetry", "its symmetric sibling"]
     lines = [f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *map(_row, entries()))]
     return "\n".join([*_HEAD, *lines, *_FOOT, ""])
 
 
 def _row(entry: Entry) -> list[str]:
-    counts = [f"{name} {count:,}".strip() for name, count in entry.parameters.items()]
+    counts = [f"{name} {count:,}; {short(entry.flops[name])}".strip() for name, count in entry.parameters.items()]
     path = f"{entry.name}.yaml" if "/" in entry.name else f"{entry.name}/{entry.name}.yaml"
     paper = f"[{entry.cite}](https://arxiv.org/abs/{entry.cite.removeprefix('arXiv:')})" if entry.cite.startswith("arXiv:") else entry.cite
     sibling = entry.sibling or "there is none"
@@ -102,8 +106,9 @@ _HEAD = (
     "# The catalogue",
     "",
     "Each architecture as its authors published it. The first number of parameters is that of the default, the others are those of its",
-    "variants: sizes and forms. A `directed` synapse has one pull, `own` pulls have weights of their own, and a gain that varies along the",
-    "axis of its norm makes an activation that is the gradient of no Lagrangian.",
+    "variants: sizes and forms. FLOPs are the floating point operations of one example, a multiply-add counted as 2.",
+    "A `directed` synapse has one pull, `own` pulls have weights of their own, and a gain that varies along the axis of its norm makes an",
+    "activation that is the gradient of no Lagrangian.",
     "",
 )
 _FOOT = ("", f"Written by `{RENEW}`. `hopgraph check NAME --variant VARIANT` prints the same of one, with the reasons.")

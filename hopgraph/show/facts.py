@@ -12,6 +12,7 @@ from hopgraph.errors import At
 from hopgraph.graph.certificate import Certificate, Reason
 from hopgraph.graph.ham import Block, Chain, ChainMap, Circle, EndOp, Factor, Group, Layer, Pull, Stage, Start, Synapse, chain_parameters
 from hopgraph.passes.pipeline import CheckedSpec
+from hopgraph.program.cost import cost_of, flops_by_operation
 
 NORM_LETTERS = {"gain": "gain γ", "bias": "bias δ", "beta": "β"}  # noqa: RUF001 (Greek is meant)
 LETTERS = {"affine": {"gain": "gain α", "bias": "bias β"}, "star_relu": {"scale": "scale s", "bias": "bias b"}}  # noqa: RUF001
@@ -27,6 +28,7 @@ def summary(spec: CheckedSpec) -> dict[str, Any]:
         "input": sizes(spec.ham.input.axes),
         "output": sizes(spec.ham.output),
         "parameters": spec.parameter_count,
+        "flops": cost_of(spec.program).flops,
         "symmetry": f"pulls {', '.join(kinds)}",
         "certificate": str(spec.certificate),
         "iso_params": str(spec.iso) if spec.iso else None,
@@ -37,6 +39,7 @@ def facts(spec: CheckedSpec) -> dict[str, Any]:
     """Everything that a spec declares, and what the compiler knows of it."""
     ham = spec.ham
     known = zip(ham.stages, spec.certificates, strict=True)
+    cost = cost_of(spec.program)
     return {
         **summary(spec),
         "variant": list(spec.loaded.variants),
@@ -48,6 +51,9 @@ def facts(spec: CheckedSpec) -> dict[str, Any]:
         "stages": [_stage(stage, certificate, spec) for stage, certificate in known],
         "readout": [_end(end) for end in ham.readout],
         "parameters_by_part": _by_part(spec),
+        "flops_by_operation": flops_by_operation(spec.program),
+        "weight_bytes": cost.weight_bytes,
+        "value_bytes": cost.value_bytes,
         "tensors": {parameter.name: list(parameter.shape) for parameter in spec.program.parameters},
     }
 
@@ -216,6 +222,15 @@ def count(parameters: Mapping[str, ParameterSpec]) -> int:
 def sizes(axes: Mapping[str, int]) -> str:
     """`[n=64, c=512]`."""
     return "[" + ", ".join(f"{axis}={size}" for axis, size in axes.items()) + "]"
+
+
+def short(number: float) -> str:
+    """A count to three digits: `594`, `7.58 k`, `36.1 G`, `1.2 T`."""
+    for unit in ("", " k", " M", " G"):
+        if number < 999.5:
+            return f"{number:.3g}{unit}"
+        number /= 1000
+    return f"{number:.3g} T"
 
 
 def listed(names: Iterable[str]) -> str:

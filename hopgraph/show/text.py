@@ -16,9 +16,15 @@ def text(known: Facts) -> str:
         lines += ["", *_stage(stage, f"stage {number + 1}" if several else "block")]
     lines += _ends("readout", known["readout"])
     parts = ", ".join(f"{part} {count:,}" for part, count in known["parameters_by_part"].items())
-    lines += ["", f"parameters: {parts}"]
+    lines += ["", f"parameters: {parts}", _cost(known)]
     lines += [f"iso_params: {known['iso_params']}"] if known["iso_params"] else []
     return "\n".join([*lines, *([f"certificate: {known['certificate']}"] if several else [])])
+
+
+def _cost(known: Facts) -> str:
+    """The floating point operations of one example, by operation."""
+    kinds = ", ".join(f"{name} {count:,}" for name, count in known["flops_by_operation"].items())
+    return f"FLOPs of one example: {known['flops']:,}" + (f" ({kinds})" if kinds else "")
 
 
 def _title(known: Facts) -> str:

@@ -57,6 +57,7 @@ def test_check_says_what_the_spec_is_and_checks_its_variants(shell: Shell) -> No
     out, _ = shell("check", "paramixer")
     assert "specs/paramixer/paramixer.yaml: correct, and so are its variants symmetric, asymmetric, broken, vanilla" in out
     assert "8,550,930 parameters; [channels=3, height=32, width=32] -> [classes=10]" in out
+    assert "2,423,531,520 FLOPs an example" in out
     facts = shell.json("check", "paramixer", "--variant", "broken")
     assert facts["certificate"] == "none"
     assert facts["parameters"] == 17_070_610

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from hopgraph.energy.records import Value
+from hopgraph.program.operations.flops import none
 from hopgraph.program.operations.record import Attributes, Operation, Site, Typed
 
 
@@ -25,6 +27,10 @@ def _linear_onnx(o: Any, site: Site, x: Any, weight: Any, *bias: Any) -> Any:
     return o("Add", y, *bias) if bias else y
 
 
+def _linear_flops(site: Site) -> int:
+    return 2 * math.prod(site.output.shape) * site.inputs[1].shape[1]
+
+
 def _gather_shape(inputs: Sequence[Value], attributes: Attributes) -> Typed:
     (tokens,), weight = inputs[0].shape, inputs[1]
     return tuple(attributes["axes"]), (tokens, weight.shape[1])
@@ -39,6 +45,6 @@ def _gather_onnx(o: Any, site: Site, tokens: Any, weight: Any) -> Any:
 
 
 ROWS = (
-    Operation("linear", _linear_shape, _linear_torch, _linear_onnx),
-    Operation("gather", _gather_shape, _gather_torch, _gather_onnx),
+    Operation("linear", _linear_shape, _linear_torch, _linear_onnx, _linear_flops),
+    Operation("gather", _gather_shape, _gather_torch, _gather_onnx, none),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -80,4 +81,23 @@ def _contract_onnx(o: Any, site: Site, *values: Any) -> Any:
     return o("Einsum", *values, equation=einsum_equation(site))
 
 
-ROWS = (Operation("contract", _contract_shape, _contract_torch, _contract_onnx),)
+def _contract_flops(site: Site) -> int:
+    """Tensor after tensor: what one alone is summed over is summed first; a product with a sum over labels of both is 2, else 1."""
+    labels, out = site.attributes["labels"], set(site.attributes["out"])
+    sizes = {label: size for value, names in zip(site.inputs, labels, strict=True) for label, size in zip(names, value.shape, strict=True)}
+
+    def elements(names: set[str]) -> int:
+        return math.prod(sizes[label] for label in names)
+
+    total, product = 0, set[str]()
+    for index, names in enumerate(map(set, labels)):
+        wanted = out.union(*labels[index + 1 :])
+        kept = names & (product | wanted)
+        total += elements(names) * (kept != names)
+        both = product | kept
+        total += elements(both) * (1 + (both - wanted != set())) * (index > 0)
+        product = both & wanted
+    return total
+
+
+ROWS = (Operation("contract", _contract_shape, _contract_torch, _contract_onnx, _contract_flops),)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from hopgraph.program.operations.flops import each
 from hopgraph.program.operations.record import Operation, Site, broadcast, same
 
 
@@ -80,14 +81,14 @@ def _node(op_type: str) -> Callable[..., Any]:
 
 
 ROWS = (
-    Operation("add", broadcast, _add_torch, _add_onnx),
-    Operation("multiply", broadcast, _multiply_torch, _multiply_onnx),
-    Operation("scale", same, _scale_torch, _scale_onnx),
-    Operation("shift", same, _shift_torch, _shift_onnx),
-    Operation("power", same, _power_torch, _power_onnx),
-    Operation("exp", same, _elementary("exp"), _node("Exp")),
-    Operation("tanh", same, _elementary("tanh"), _node("Tanh")),
-    Operation("sigmoid", same, _elementary("sigmoid"), _node("Sigmoid")),
-    Operation("relu", same, _functional("relu"), _node("Relu")),
-    Operation("gelu", same, _functional("gelu"), _node("Gelu")),
+    Operation("add", broadcast, _add_torch, _add_onnx, each()),
+    Operation("multiply", broadcast, _multiply_torch, _multiply_onnx, each()),
+    Operation("scale", same, _scale_torch, _scale_onnx, each()),
+    Operation("shift", same, _shift_torch, _shift_onnx, each()),
+    Operation("power", same, _power_torch, _power_onnx, each()),
+    Operation("exp", same, _elementary("exp"), _node("Exp"), each()),
+    Operation("tanh", same, _elementary("tanh"), _node("Tanh"), each()),
+    Operation("sigmoid", same, _elementary("sigmoid"), _node("Sigmoid"), each()),
+    Operation("relu", same, _functional("relu"), _node("Relu"), each()),
+    Operation("gelu", same, _functional("gelu"), _node("Gelu"), each()),
 )

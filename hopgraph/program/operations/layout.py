@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hopgraph.energy.records import Value
+from hopgraph.program.operations.flops import none, read
 from hopgraph.program.operations.record import Attributes, Operation, Site, Typed
 
 
@@ -125,12 +126,12 @@ def _same_onnx(o: Any, site: Site, x: Any) -> Any:
 
 
 ROWS = (
-    Operation("merge", _merge_shape, _merge_torch, _merge_onnx),
-    Operation("rename", _rename_shape, _rename_torch, _same_onnx),
-    Operation("permute", _permute_shape, _permute_torch, _permute_onnx),
-    Operation("mean", _reduced_shape, _mean_torch, _mean_onnx),
-    Operation("max", _reduced_shape, _max_torch, _max_onnx),
-    Operation("take", _take_shape, _take_torch, _take_onnx),
-    Operation("slice", _slice_shape, _slice_torch, _slice_onnx),
-    Operation("prepend", _prepend_shape, _prepend_torch, _prepend_onnx),
+    Operation("merge", _merge_shape, _merge_torch, _merge_onnx, none),
+    Operation("rename", _rename_shape, _rename_torch, _same_onnx, none),
+    Operation("permute", _permute_shape, _permute_torch, _permute_onnx, none),
+    Operation("mean", _reduced_shape, _mean_torch, _mean_onnx, read),
+    Operation("max", _reduced_shape, _max_torch, _max_onnx, read),
+    Operation("take", _take_shape, _take_torch, _take_onnx, none),
+    Operation("slice", _slice_shape, _slice_torch, _slice_onnx, none),
+    Operation("prepend", _prepend_shape, _prepend_torch, _prepend_onnx, none),
 )

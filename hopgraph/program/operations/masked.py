@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from hopgraph.program.operations.norms import softmax_onnx, softmax_torch
+from hopgraph.program.operations.flops import each
+from hopgraph.program.operations.norms import SOFTMAX, softmax_onnx, softmax_torch
 from hopgraph.program.operations.record import Operation, Site, same
 
 # A mask is 1 at the positions [q, k] that it keeps and 0 elsewhere. It has axes of its own, q and k, in the order that x
@@ -96,6 +97,11 @@ def _masked_onnx(o: Any, site: Site, x: Any) -> Any:
     return o("Mul", weights, o.constant(_name("mask", site), _mask(np, site, np.ones(_matrix_sizes(site), np.float32))))
 
 
+def _masked_flops(site: Site) -> int:
+    """Those of a softmax, of what is added before it, and of the product after it where a row may keep nothing."""
+    return each(SOFTMAX + 1 + has_empty(site))(site)
+
+
 def _name(kind: str, site: Site) -> str:
     """A name for a constant: the same for the same mask alone."""
     over = "".join("qk"[site.attributes["between"].index(axis)] for axis in site.attributes["between"] if axis in site.attributes["over"])
@@ -103,4 +109,4 @@ def _name(kind: str, site: Site) -> str:
     return "_".join(map(str, parts))
 
 
-ROWS = (Operation("masked_softmax", same, _masked_torch, _masked_onnx),)
+ROWS = (Operation("masked_softmax", same, _masked_torch, _masked_onnx, _masked_flops),)

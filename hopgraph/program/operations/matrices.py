@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from hopgraph.energy.records import Value
+from hopgraph.program.operations.flops import each, none
 from hopgraph.program.operations.record import HALVES, Attributes, Operation, Site, Typed, same
 
 # --- mask: zeros where row i and column j are not to be kept ---
@@ -107,6 +109,14 @@ def _spectral_onnx(o: Any, site: Site, weight: Any) -> Any:
     raise AssertionError("ONNX has no singular values: a spectral limit is made of weights alone and is computed at export")
 
 
+def _spectral_flops(site: Site) -> int:
+    """4 m n^2 - 4 n^3 / 3 for the singular values of each matrix [m, n], m >= n (Golub and Van Loan, 2013), and a division an element."""
+    columns, rows = len(site.attributes["columns"]), len(site.attributes["rows"])
+    shape = site.inputs[0].shape
+    n, m = sorted((math.prod(shape[-columns:]), math.prod(shape[-rows - columns : -columns])))
+    return math.prod(shape[: -rows - columns]) * (4 * m * n**2 - 4 * n**3 // 3) + each()(site)
+
+
 # --- batch norm ---
 
 
@@ -149,9 +159,9 @@ def _gain_onnx(o: Any, site: Site, weight: Any, var: Any) -> Any:
 
 
 ROWS = (
-    Operation("mask", same, _mask_torch, _mask_onnx),
-    Operation("toeplitz", _toeplitz_shape, _toeplitz_torch, _toeplitz_onnx),
-    Operation("spectral_limit", same, _spectral_torch, _spectral_onnx),
-    Operation("batch_norm", same, _batch_norm_torch, _batch_norm_onnx, training=True, float32=HALVES),
-    Operation("batch_norm_gain", same, _gain_torch, _gain_onnx),
+    Operation("mask", same, _mask_torch, _mask_onnx, each()),
+    Operation("toeplitz", _toeplitz_shape, _toeplitz_torch, _toeplitz_onnx, none),
+    Operation("spectral_limit", same, _spectral_torch, _spectral_onnx, _spectral_flops),
+    Operation("batch_norm", same, _batch_norm_torch, _batch_norm_onnx, each(2), training=True, float32=HALVES),
+    Operation("batch_norm_gain", same, _gain_torch, _gain_onnx, each(3)),
 )

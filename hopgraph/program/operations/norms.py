@@ -5,7 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from hopgraph.program.operations.flops import each, norm
 from hopgraph.program.operations.record import HALVES, Operation, Site, same
+
+SOFTMAX = 5
+"""The steps of a softmax."""
 
 
 def softmax_torch(t: Any, site: Site, x: Any) -> Any:
@@ -98,8 +102,8 @@ def _spherical_onnx(o: Any, site: Site, x: Any) -> Any:
 
 
 ROWS = (
-    Operation("softmax", same, softmax_torch, softmax_onnx),
-    Operation("layernorm", same, _layernorm_torch, _layernorm_onnx, float32=HALVES),
-    Operation("rmsnorm", same, _rmsnorm_torch, _rmsnorm_onnx, float32=HALVES),
-    Operation("spherical", same, _spherical_torch, _spherical_onnx, float32=HALVES),
+    Operation("softmax", same, softmax_torch, softmax_onnx, each(SOFTMAX)),
+    Operation("layernorm", same, _layernorm_torch, _layernorm_onnx, norm(5), float32=HALVES),
+    Operation("rmsnorm", same, _rmsnorm_torch, _rmsnorm_onnx, norm(3), float32=HALVES),
+    Operation("spherical", same, _spherical_torch, _spherical_onnx, norm(3), float32=HALVES),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from hopgraph.program.operations.flops import each
 from hopgraph.program.operations.record import Operation, Site, same
 
 LONGEST = 10_000.0
@@ -51,4 +52,4 @@ def _sincos_onnx(o: Any, site: Site, x: Any) -> Any:
     return o("Add", x, o.constant(name, table))
 
 
-ROWS = (Operation("add_sincos", same, _sincos_torch, _sincos_onnx),)
+ROWS = (Operation("add_sincos", same, _sincos_torch, _sincos_onnx, each()),)

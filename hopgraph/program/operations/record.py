@@ -1,8 +1,9 @@
-"""What an operation is: a record with a shape rule, a torch column and an ONNX column.
+"""What an operation is: a record with a shape rule, a torch column, an ONNX column and a count.
 
 `shape(inputs, attributes)` gives the axes and sizes of the result. `torch(t, site, *tensors)` computes it, `t` being the
 torch module; it runs on tensors and on torch.fx proxies alike. `onnx(o, site, *values)` emits it, `o` being the exporter's
-node builder, in the dtype `o.dtype`: that of the whole graph, or float32 where `float32` says so.
+node builder, in the dtype `o.dtype`: that of the whole graph, or float32 where `float32` says so. `flops(site)` counts what it
+computes for one example (see :mod:`hopgraph.program.operations.flops`).
 Neither library is imported here: `hopgraph check` needs this table and must start in a fraction of a second.
 """
 
@@ -69,6 +70,7 @@ class Operation:
     shape: Callable[[Sequence[Value], Attributes], Typed]
     torch: Callable[..., Any]
     onnx: Callable[..., Any]
+    flops: Callable[[Site], int]
     training: bool = False
     float32: tuple[str, ...] = ()
 

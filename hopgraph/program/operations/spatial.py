@@ -163,6 +163,12 @@ def _onnx_windows(site: Site) -> dict[str, Any]:
     return {**windows, **({"dilations": list(given["dilation"])} if "dilation" in given else {})}
 
 
+def _conv_flops(site: Site) -> int:
+    """A multiply-add for each element of the result and each number that its window reads."""
+    (_, *window), _ = _kernel_shape(site)
+    return 2 * math.prod(site.output.shape) * math.prod(window)
+
+
 def _transpose_shape(inputs: Sequence[Value], attributes: Attributes) -> Typed:
     y = inputs[0]
     old, new = (*attributes["over"], *attributes["old"]), (*attributes["into"], *attributes["new"])
@@ -187,6 +193,12 @@ def _transpose_torch(t: Any, site: Site, y: Any, weight: Any) -> Any:
     seen = _grouped(site)
     weight = weight if shape == site.inputs[1].shape else weight.reshape(shape)
     return seen.leave(_transposed(t, site, seen.enter(y), weight, groups, site.attributes["dilation"]))
+
+
+def _transpose_flops(site: Site) -> int:
+    """A multiply-add for each element of y and each number that it is spread to."""
+    (_, *window), _ = _kernel_shape(site)
+    return 2 * math.prod(site.inputs[0].shape) * math.prod(window)
 
 
 def _transposed(t: Any, site: Site, y: Any, weight: Any, groups: int, dilation: Any) -> Any:
@@ -244,6 +256,11 @@ def _pool_torch(t: Any, site: Site, x: Any) -> Any:
     return seen.leave(y)
 
 
+def _pool_flops(site: Site) -> int:
+    """The sum of each window."""
+    return math.prod(site.output.shape) * math.prod(site.attributes["kernel"])
+
+
 def _counted(site: Site) -> bool:
     """Whether every window counts as many positions as the kernel has."""
     return site.attributes["count_include_pad"] or not any(_flat(site.attributes["pads"]))
@@ -265,6 +282,11 @@ def _pool_adjoint_torch(t: Any, site: Site, y: Any) -> Any:
     channels = _channels(site)
     weight = y.new_ones((channels, 1, *given["kernel"])) / math.prod(given["kernel"])
     return seen.leave(_transposed(t, site, y, weight, channels, 1))
+
+
+def _pool_adjoint_flops(site: Site) -> int:
+    """Each y, added at all the positions of its window."""
+    return math.prod(site.inputs[0].shape) * math.prod(site.attributes["kernel"])
 
 
 def _channels(site: Site) -> int:
@@ -323,8 +345,8 @@ def _onnx_shares(o: Any, site: Site) -> Any:
 
 # TensorRT has no transposed convolution in bfloat16.
 ROWS = (
-    Operation("conv", _conv_shape, _conv_torch, _conv_onnx),
-    Operation("conv_transpose", _transpose_shape, _transpose_torch, _transpose_onnx, float32=("bfloat16",)),
-    Operation("pool", _pool_shape, _pool_torch, _pool_onnx),
-    Operation("pool_adjoint", _pool_adjoint_shape, _pool_adjoint_torch, _pool_adjoint_onnx, float32=("bfloat16",)),
+    Operation("conv", _conv_shape, _conv_torch, _conv_onnx, _conv_flops),
+    Operation("conv_transpose", _transpose_shape, _transpose_torch, _transpose_onnx, _transpose_flops, float32=("bfloat16",)),
+    Operation("pool", _pool_shape, _pool_torch, _pool_onnx, _pool_flops),
+    Operation("pool_adjoint", _pool_adjoint_shape, _pool_adjoint_torch, _pool_adjoint_onnx, _pool_adjoint_flops, float32=("bfloat16",)),
 )

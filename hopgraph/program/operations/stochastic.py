@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hopgraph.program.operations.flops import none
 from hopgraph.program.operations.record import Operation, Site, same
 
 
@@ -18,4 +19,4 @@ def _drop_path_onnx(o: Any, site: Site, x: Any) -> Any:
     return x
 
 
-ROWS = (Operation("drop_path", same, _drop_path_torch, _drop_path_onnx, training=True),)
+ROWS = (Operation("drop_path", same, _drop_path_torch, _drop_path_onnx, none, training=True),)
