@@ -63,6 +63,11 @@ def between(keep: str) -> dict[str, Any]:
     return {"keep": keep, "width": 1, "between": ("q", "k"), "over": ("k",)}
 
 
+def attention(keep: str, scale: float) -> dict[str, Any]:
+    return {"out": ("n", "z") if keep == "all" else ("n", "h", "z"), "scale": scale, "keep": keep, "width": 0}
+
+
+HEADS = ({"n": 3, "h": 2, "c": 4}, {"k": 5, "h": 2, "c": 4}, {"k": 5, "h": 2, "z": 2})
 SQUARE = {"q": 3, "k": 3}
 LIMITED = {"rows": ("n",), "columns": ("c",), "limit": 1.0}
 CASES = [
@@ -81,6 +86,7 @@ CASES = [
     Case("contract", (X, {"n": 3}), EACH + 3, contraction("n", "nc", "n")),  # the sum over c first, then a product
     Case("contract", (X, {"k": 5, "c": 4}, {"n": 3, "k": 5}), 2 * EACH * 5 + 2 * 15, contraction("n", "nc", "kc", "nk")),
     Case("contract", (X, {"n": 3}, {"n": 3, "c": 4}), EACH + 2 * EACH, contraction("", "nc", "n", "nc")),
+    Case("affine", (X, {"k": 5, "c": 4}, {"k": 5}), 2 * EACH * 5, contraction("nk", "nc", "kc")),
     *(Case(op, (X,), EACH, {"over": ("c",)}) for op in ("mean", "max")),
     Case("merge", (X,), 0, {"axes": ("n", "c"), "into": "m"}),
     Case("rename", (X,), 0, {"axes": ("a", "b")}),
@@ -93,6 +99,8 @@ CASES = [
     Case("softmax", (X,), 5 * EACH, {"over": ("c",)}),
     Case("masked_softmax", (SQUARE,), 6 * 9, between("causal")),
     Case("masked_softmax", (SQUARE,), 7 * 9, between("strict")),  # the first row keeps nothing
+    Case("attention", (X, {"k": 5, "c": 4}, {"k": 5, "z": 2}), 15 * (2 * 4 + 5 + 1 + 2 * 2), attention("all", 0.5)),
+    Case("attention", HEADS, 2 * 15 * (2 * 4 + 5 + 1 + 2 * 2), attention("strict", 1.0)),
     Case("layernorm", (X,), 5 * EACH, {"over": ("c",), "eps": 1e-6}),
     Case("layernorm", (X, {"c": 4}, {"c": 4}), 7 * EACH, {"over": ("c",), "eps": 1e-6}),
     *(Case(op, (X,), 3 * EACH, {"over": ("c",), "eps": 1e-6}) for op in ("rmsnorm", "spherical")),
@@ -126,7 +134,7 @@ def test_every_operation_is_counted_by_hand() -> None:
 
 # --- torch's own count ------------------------------------------------------------------------------------------------
 
-PRODUCTS = ("linear", "contract", "conv", "conv_transpose")
+PRODUCTS = ("linear", "contract", "affine", "attention", "conv", "conv_transpose")
 BATCH = 2
 
 
@@ -153,8 +161,16 @@ def ours(spec: CheckedSpec) -> int:
     for statement, site in spec.program.sites():
         if is_product(statement.op, site) or spread(statement.op, site):
             times = (BATCH if statement.output.batched else 1) * (1 + spread(statement.op, site))
-            total += times * OPERATIONS[statement.op].flops(site)
+            total += times * (OPERATIONS[statement.op].flops(site) - between_products(statement.op, site))
     return total
+
+
+def between_products(op: str, site: Site) -> int:
+    """What torch leaves out of attention: the softmax, with its scale and its mask."""
+    if op != "attention":
+        return 0
+    weights = math.prod(site.inputs[0].shape[:-1]) * site.inputs[1].shape[0]
+    return weights * (5 + (site.attributes["scale"] != 1) + (site.attributes["keep"] != "all"))
 
 
 def theirs(spec: CheckedSpec) -> int:

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from exporters.onnx.attention import ATTENTION, emit_attention, find_attention
 from exporters.onnx.builder import DTYPES, Leaf, NodeBuilder, Shared
-from exporters.onnx.fusion import find_biases, find_gains, fuse
 from exporters.onnx.opsets import NEWEST, lowest
 from hopgraph.energy.records import Value
 from hopgraph.export.fold import fold
@@ -40,7 +38,7 @@ def emit_graph(program: Program, dtype: str = "float32", *, loop: bool = False, 
     inputs = [_typed(value, value.name, "float32") for value in program.inputs]
     for value, given in zip(program.inputs, inputs, strict=True):
         scope.define(value, given, dtype if value.integer else "float32")
-    scope.write(folded.program.statements if loop else tuple(folded.program.flat()), program.outputs)
+    scope.write(folded.program.statements if loop else tuple(folded.program.flat()))
     outputs = [_output(scope, name, inputs) for name in program.outputs]
     opset = lowest(shared.used)
     initializers = [value for value in (*shared.constants.values(), *shared.weights.values()) if value.uses()]
@@ -96,12 +94,8 @@ class _Scope:
         self.values[name, dtype] = self._builder(dtype, name)("Cast", other, to=DTYPES[dtype].value)
         return self.values[name, dtype]
 
-    def write(self, items: Sequence[Statement | Repeat], kept: Sequence[str]) -> None:
-        """Write statements and loops, in order; those of them that are `kept` are read from elsewhere."""
-        items = fuse(items, find_gains(items, self.types), kept)
-        items = fuse(items, find_biases(items, self.types), kept)
-        if self._builder(self.shared.dtype, "").has("Attention"):
-            items = fuse(items, find_attention(items), kept)
+    def write(self, items: Sequence[Statement | Repeat]) -> None:
+        """Write statements and loops, in order."""
         for item in items:
             if isinstance(item, Repeat):
                 self._loop(item)
@@ -150,7 +144,7 @@ class _Scope:
         states = [_typed(item.state, item.state.name, dtype) for item in repeat.carried]
         for item, state in zip(repeat.carried, states, strict=True):
             inner.define(item.state, state, dtype)
-        inner.write(repeat.body, [item.result for item in repeat.carried])
+        inner.write(repeat.body)
         results: list[ir.Value] = []
         for item in repeat.carried:
             results.append(inner.result(item.result, dtype, results))
@@ -161,8 +155,6 @@ class _Scope:
 
 def _column(op: str, dtype: str) -> tuple[Callable[..., ir.Value], str]:
     """What writes an operation, and the dtype that it writes in: statistics are computed in float32 in every graph."""
-    if op == ATTENTION:
-        return emit_attention, dtype
     row = OPERATIONS[op]
     return row.onnx, "float32" if dtype in row.float32 else dtype
 

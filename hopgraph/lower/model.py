@@ -21,7 +21,7 @@ from hopgraph.lower.oracle import Oracle
 from hopgraph.lower.parameters import initialise, register
 from hopgraph.lower.source import function_source
 from hopgraph.passes.parts import activation_program, encoder_program, pull_program, read_layers, start_program, update_program
-from hopgraph.passes.pipeline import CheckedSpec
+from hopgraph.passes.pipeline import CheckedSpec, optimized
 from hopgraph.program.program import Program
 
 States = Tensor | Mapping[str, Tensor]
@@ -76,16 +76,16 @@ class Model(nn.Module):
 
     def encode(self, image: Tensor) -> Tensor:
         """The first state of the entry layer, [batch, *axes]."""
-        return self._part("encode", 0, 0, "", lambda: encoder_program(self.ham))(self, image)
+        return self._part("encode", 0, 0, "", lambda: self._optimized(encoder_program(self.ham)))(self, image)
 
     def start(self, entry: Tensor, block: int = 0) -> States:
         """The first states of a block's slow layers, from the entry's."""
-        given = self._part("start", block, 0, "", lambda: start_program(self.ham, block))(self, entry)
+        given = self._part("start", block, 0, "", lambda: self._optimized(start_program(self.ham, block)))(self, entry)
         return self._packed(block, given)
 
     def update(self, state: States, block: int = 0) -> Any:
         """One update (one step, all groups) of the slow states in a block; of the form that `state` has."""
-        function = self._part("update", block, 0, "", lambda: update_program(self.ham, block))
+        function = self._part("update", block, 0, "", lambda: self._optimized(update_program(self.ham, block)))
         return self._packed(block, function(self, *self._unpacked(block, state)), state)
 
     def activation(self, state: States, block: int = 0, group: int = 0) -> Any:
@@ -100,6 +100,10 @@ class Model(nn.Module):
         found = function(self, *self._unpacked(block, g))
         moved = self.ham.blocks[block].moved(self.ham.blocks[block].schedule[group])
         return found if isinstance(g, Tensor) else _named([layer.name for layer in moved], found)
+
+    def _optimized(self, program: Program) -> Program:
+        """A part as it is in the whole. Activations and pulls stay as they are: what measures them differentiates forward and twice."""
+        return optimized(program, self.spec.without)
 
     def _unpacked(self, block: int, state: States) -> list[Tensor]:
         slow = self.ham.blocks[block].slow

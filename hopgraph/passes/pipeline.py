@@ -14,12 +14,25 @@ from hopgraph.frontend.load import LoadedSpec, read_spec
 from hopgraph.frontend.repair import independent
 from hopgraph.graph.certificate import Certificate, certify, weakest
 from hopgraph.graph.ham import Ham
-from hopgraph.passes import apply_symmetry, check_causality, fold, infer_axes, order_fast, resolve_dims, schedule_groups, unroll
+from hopgraph.passes import (
+    apply_symmetry,
+    check_causality,
+    fold,
+    fuse_attention,
+    fuse_biases,
+    fuse_norms,
+    infer_axes,
+    order_fast,
+    resolve_dims,
+    schedule_groups,
+    share,
+    unroll,
+)
 from hopgraph.passes.base import Pass
 from hopgraph.passes.iso_params import Iso, match_parameters
 from hopgraph.program.program import Program
 
-PASSES: tuple[Pass[Any, Any], ...] = (
+GRAPH_PASSES: tuple[Pass[Any, Ham], ...] = (
     resolve_dims.PASS,
     infer_axes.PASS,
     apply_symmetry.PASS,
@@ -27,9 +40,24 @@ PASSES: tuple[Pass[Any, Any], ...] = (
     order_fast.PASS,
     schedule_groups.PASS,
     fold.PASS,
-    unroll.PASS,
 )
-"""Spec -> graph (the first), graph -> graph, graph -> program (the last)."""
+"""Spec -> graph (the first), and graph -> graph."""
+PROGRAM_PASSES: tuple[Pass[Program, Program], ...] = (
+    share.PASS,
+    fuse_norms.PASS,
+    fuse_attention.PASS,
+    fuse_biases.PASS,
+)
+"""Program -> program: the same numbers up to rounding, in less time. Each can be left out."""
+PASSES: tuple[Pass[Any, Any], ...] = (*GRAPH_PASSES, unroll.PASS, *PROGRAM_PASSES)
+"""All of them, with graph -> program in between."""
+
+
+def optimized(program: Program, without: Iterable[str] = ()) -> Program:
+    """A program after the passes over programs, but for those that are left out."""
+    for item in PROGRAM_PASSES:
+        program = program if item.name in without else item(program, Findings())
+    return program
 
 
 @dataclass(frozen=True)
@@ -43,11 +71,13 @@ class CheckedSpec:
     """One for the block of each stage."""
     iso: Iso | None = None
     """What `iso_params` did."""
+    without: tuple[str, ...] = ()
+    """The names of passes over the program that are left out, to see what they are good for."""
 
     @cached_property
     def program(self) -> Program:
         """The program of the whole model."""
-        return unroll.PASS(self.ham, Findings())
+        return optimized(unroll.PASS(self.ham, Findings()), self.without)
 
     @property
     def certificate(self) -> Certificate:
@@ -94,7 +124,7 @@ def _read(
 
 def _scheduled(loaded: LoadedSpec | None, findings: Findings) -> tuple[Ham, int]:
     """The graph that is ready to be unrolled, and how many parameters it has. Raises HopgraphError with all findings."""
-    ham: Ham = run_passes(loaded, findings, PASSES[:-1])[fold.PASS.name]
+    ham: Ham = run_passes(loaded, findings, GRAPH_PASSES)[fold.PASS.name]
     assert loaded is not None
     count = unroll.parameter_count(ham, findings)
     findings.found = [diagnostic.located(loaded) for diagnostic in findings.found]

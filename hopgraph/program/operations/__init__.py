@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from hopgraph.program.operations import affine, contract, elementwise, layout, masked, matrices, norms, positions, spatial, stochastic
+from hopgraph.program.operations import (
+    affine,
+    attention,
+    contract,
+    elementwise,
+    layout,
+    masked,
+    matrices,
+    norms,
+    positions,
+    spatial,
+    stochastic,
+)
 from hopgraph.program.operations.record import Operation, Site
 
-_TABLES = (affine, contract, elementwise, layout, masked, matrices, norms, positions, spatial, stochastic)
+_TABLES = (affine, attention, contract, elementwise, layout, masked, matrices, norms, positions, spatial, stochastic)
 
 OPERATIONS: dict[str, Operation] = {row.name: row for table in _TABLES for row in table.ROWS}
 """Every operation by name. One more is one more row in one of these files; one more target is one more column."""

@@ -1,4 +1,4 @@
-"""contract: a product of tensors summed over labels."""
+"""contract: a product of tensors summed over labels. affine: a map of the last axes, and a bias."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hopgraph.program.operations.record import Attributes, Operation, Site, Type
 
 def _contract_shape(inputs: Sequence[Value], attributes: Attributes) -> Typed:
     sizes: dict[str, int] = {}
-    for value, labels in zip(inputs, attributes["labels"], strict=True):
+    for value, labels in zip(inputs, attributes["labels"], strict=False):  # a bias has none
         for label, size in zip(labels, value.shape, strict=True):
             assert sizes.setdefault(label, size) == size, f"label {label} has sizes {sizes[label]} and {size}"
     out = tuple(attributes["out"])
@@ -22,28 +22,34 @@ def _contract_shape(inputs: Sequence[Value], attributes: Attributes) -> Typed:
 
 
 @dataclass(frozen=True)
-class _MatrixProduct:
-    """A contraction of x [batch, ...] with a matrix over its last axis, or over its last but one (`left`)."""
+class MatrixProduct:
+    """A contraction of x [batch, ...] with a weight over the last axes of x, or over its last but one (`left`).
+
+    `summed` axes of x become `made` others; in the weight these stand first, unless it is `transposed`.
+    """
 
     left: bool
     transposed: bool
+    summed: int = 1
+    made: int = 1
 
 
-def matrix_product(site: Site) -> _MatrixProduct | None:
+def matrix_product(site: Site) -> MatrixProduct | None:
     """The contraction as one matrix product without a transpose of x, where it is one: token maps are W x, channel maps x W^T."""
     if len(site.inputs) != 2 or not site.inputs[0].batched or site.inputs[1].batched:
         return None
-    given, weight = site.attributes["labels"]
+    given, weight = map(tuple, site.attributes["labels"])
     out = tuple(site.attributes["out"])
-    summed = [label for label in given if label in weight and label not in out]
-    if len(weight) != 2 or len(summed) != 1:
+    summed = tuple(label for label in given if label in weight and label not in out)
+    made = tuple(label for label in weight if label not in given)
+    if not summed or not made or weight not in ((*made, *summed), (*summed, *made)):
         return None
-    new = weight[0] if weight[1] == summed[0] else weight[1]
-    index = given.index(summed[0])
-    if out != (*given[:index], new, *given[index + 1 :]) or index < len(given) - 2:
-        return None
-    left = index == len(given) - 2
-    return _MatrixProduct(left, transposed=weight[0] == summed[0])
+    transposed = weight != (*made, *summed)
+    if (*given[: -len(summed)], *summed) == given and (*given[: -len(summed)], *made) == out:
+        return MatrixProduct(False, transposed, len(summed), len(made))
+    if (*given[:-2], *summed, given[-1]) == given and (*given[:-2], *made, given[-1]) == out:
+        return MatrixProduct(True, transposed, 1, len(made))
+    return None
 
 
 def einsum_equation(site: Site) -> str:
@@ -60,12 +66,47 @@ def _contract_torch(t: Any, site: Site, *tensors: Any) -> Any:
     plan = matrix_product(site)
     if plan is None:
         return t.einsum(einsum_equation(site), *tensors)
-    x, weight = tensors
-    if plan.left:
-        turned = weight.mT if plan.transposed else weight
-        leading = site.inputs[0].shape[:-2]  # expanded by hand: matmul would fold the batch into copies, at twice the time
-        return t.matmul(turned.expand(x.size(0), *leading, -1, -1), x)
-    return t.matmul(x, weight) if plan.transposed else t.nn.functional.linear(x, weight)
+    return _token_mapped(t, site, plan, *tensors) if plan.left else _mapped(t, site, plan, *tensors)
+
+
+def _token_mapped(t: Any, site: Site, plan: MatrixProduct, x: Any, weight: Any) -> Any:
+    """W x. The matrix is expanded by hand: matmul would fold the batch into copies, at twice the time."""
+    matrix = _matrix(plan, weight)
+    y = t.matmul((matrix.mT if plan.transposed else matrix).expand(x.size(0), *site.inputs[0].shape[:-2], -1, -1), x)
+    return y if plan.made == 1 else y.unflatten(-2, site.output.shape[-1 - plan.made : -1])
+
+
+def _matrix(plan: MatrixProduct, weight: Any) -> Any:
+    """The weight as a matrix [made, summed], or [summed, made] where it is transposed."""
+    first, second = (plan.summed, plan.made) if plan.transposed else (plan.made, plan.summed)
+    return _flat(_flat(weight, first, first + second), 0, first)
+
+
+def _mapped(t: Any, site: Site, plan: MatrixProduct, x: Any, weight: Any, *bias: Any) -> Any:
+    """X W^T + b over the last axes of x, several of them as one."""
+    matrix = _matrix(plan, weight)
+    rows = _flat(x, site.rank - plan.summed, site.rank)
+    if plan.transposed and not bias:
+        y = t.matmul(rows, matrix)
+    else:
+        y = t.nn.functional.linear(rows, matrix.mT if plan.transposed else matrix, *(_flat(number, 0, plan.made) for number in bias))
+    return y if plan.made == 1 else y.unflatten(-1, site.output.shape[-plan.made :])
+
+
+def _flat(tensor: Any, start: int, end: int) -> Any:
+    """A tensor with the dimensions from `start` to `end` as one."""
+    return tensor if end - start == 1 else tensor.flatten(start, end - 1)
+
+
+def _affine_torch(t: Any, site: Site, x: Any, weight: Any, bias: Any) -> Any:
+    plan = matrix_product(product_site(site))
+    assert plan is not None, "an affine map is made of a product over the last axes"
+    return _mapped(t, site, plan, x, weight, bias)
+
+
+def product_site(site: Site) -> Site:
+    """The product of an affine map, without the bias."""
+    return Site(site.inputs[:2], site.output, site.attributes)
 
 
 def _contract_onnx(o: Any, site: Site, *values: Any) -> Any:
@@ -100,4 +141,16 @@ def _contract_flops(site: Site) -> int:
     return total
 
 
-ROWS = (Operation("contract", _contract_shape, _contract_torch, _contract_onnx, _contract_flops),)
+def _affine_onnx(o: Any, site: Site, x: Any, weight: Any, bias: Any) -> Any:
+    return o("Add", _contract_onnx(o, product_site(site), x, weight), bias)
+
+
+def _affine_flops(site: Site) -> int:
+    """Those of the product: its sums start from the bias."""
+    return _contract_flops(product_site(site))
+
+
+ROWS = (
+    Operation("contract", _contract_shape, _contract_torch, _contract_onnx, _contract_flops),
+    Operation("affine", _contract_shape, _affine_torch, _affine_onnx, _affine_flops),
+)

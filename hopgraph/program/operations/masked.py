@@ -69,9 +69,14 @@ def _mask_dims(site: Site) -> tuple[int, ...]:
     return tuple(dim - site.rank for axis in site.attributes["between"] if axis in site.attributes["over"] for dim in (site.dim(axis),))
 
 
+def mask_torch(t: Any, site: Site, like: Any) -> Any:
+    """The mask, of the dtype and on the device of another tensor."""
+    return _mask(t, site, like.new_ones(_matrix_sizes(site)))
+
+
 def _masked_torch(t: Any, site: Site, x: Any) -> Any:
     """softmax(x + log mask); a row of which nothing is kept is left as it is and multiplied by 0, so that it is never 0 / 0."""
-    mask = _mask(t, site, x.new_ones(_matrix_sizes(site)))
+    mask = mask_torch(t, site, x)
     if not has_empty(site):
         return softmax_torch(t, site, x + mask.log())
     filled = mask + (1 - mask.amax(_mask_dims(site), keepdim=True))

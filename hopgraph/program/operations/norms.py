@@ -33,21 +33,33 @@ def softmax_onnx(o: Any, site: Site, x: Any) -> Any:
 
 def _layernorm_torch(t: Any, site: Site, x: Any, *affine: Any) -> Any:
     if site.trailing():
-        sizes = tuple(site.inputs[0].size(axis) for axis in site.attributes["over"])
-        return t.nn.functional.layer_norm(x, sizes, *affine, eps=site.attributes["eps"])
+        sizes = _sizes(site)
+        wide = [tensor if value.axes else tensor.expand(sizes) for tensor, value in zip(affine, site.inputs[1:], strict=True)]
+        return t.nn.functional.layer_norm(x, sizes, *wide, eps=site.attributes["eps"])
     centred = x - x.mean(site.dims(), keepdim=True)
     return centred * (centred.square().mean(site.dims(), keepdim=True) + site.attributes["eps"]).rsqrt()
 
 
 def _layernorm_onnx(o: Any, site: Site, x: Any, *affine: Any) -> Any:
-    over, eps = site.attributes["over"], site.attributes["eps"]
-    if site.trailing() and (len(over) == 1 or (affine and site.inputs[1].axes)):
-        gain = affine or (_full(o, _sizes(site), 1.0),)
-        return o("LayerNormalization", x, *gain, axis=-len(over), epsilon=eps)
+    if site.trailing() and affine and site.inputs[1].axes:
+        return _layer_normalization(o, site, x, *affine)
+    if site.trailing() and len(site.attributes["over"]) == 1:
+        return _adjusted(o, _layer_normalization(o, site, x, _full(o, _sizes(site), 1.0)), *affine)
     if site.trailing():
-        return _instance_norm(o, site, x, *affine)
+        return _adjusted(o, _instance_norm(o, site, x, *affine[:1]), None, *affine[1:])
     centred = o("Sub", x, o("ReduceMean", x, o.integers(site.dims()), keepdims=1))
     return _root_scaled(o, site, centred, "ReduceMean")
+
+
+def _layer_normalization(o: Any, site: Site, x: Any, *affine: Any) -> Any:
+    over, eps = site.attributes["over"], site.attributes["eps"]
+    return o("LayerNormalization", x, *affine, axis=-len(over), epsilon=eps)
+
+
+def _adjusted(o: Any, y: Any, gain: Any = None, bias: Any = None) -> Any:
+    """A gain of one number, and a bias, after a norm whose node takes them not."""
+    y = y if gain is None else o("Mul", y, gain)
+    return y if bias is None else o("Add", y, bias)
 
 
 def _sizes(site: Site) -> tuple[int, ...]:
@@ -81,16 +93,18 @@ def _root_scaled(o: Any, site: Site, x: Any, reduce: str) -> Any:
     return o("Div", x, o("Sqrt", o("Add", total, o.number(site.attributes["eps"]))))
 
 
-def _rmsnorm_torch(t: Any, site: Site, x: Any) -> Any:
-    return x * (x.square().mean(site.dims(), keepdim=True) + site.attributes["eps"]).rsqrt()
+def _rmsnorm_torch(t: Any, site: Site, x: Any, *gain: Any) -> Any:
+    normed = x * (x.square().mean(site.dims(), keepdim=True) + site.attributes["eps"]).rsqrt()
+    return normed * gain[0] if gain else normed
 
 
 def _rmsnorm_onnx(o: Any, site: Site, x: Any, *gain: Any) -> Any:
     if site.trailing() and o.has("RMSNormalization"):
-        scale = gain or (_full(o, _sizes(site), 1.0),)
-        return o("RMSNormalization", x, *scale, axis=-len(site.attributes["over"]), epsilon=site.attributes["eps"])
-    normed = _root_scaled(o, site, x, "ReduceMean")
-    return o("Mul", normed, *gain) if gain else normed
+        wide = bool(gain and site.inputs[1].axes)
+        scale = gain if wide else (_full(o, _sizes(site), 1.0),)
+        normed = o("RMSNormalization", x, *scale, axis=-len(site.attributes["over"]), epsilon=site.attributes["eps"])
+        return normed if wide else _adjusted(o, normed, *gain)
+    return _adjusted(o, _root_scaled(o, site, x, "ReduceMean"), *gain)
 
 
 def _spherical_torch(t: Any, site: Site, x: Any) -> Any:
