@@ -5,7 +5,7 @@ PYTHON ?= python3
 OUT ?= demo
 BIN := .venv/bin
 
-.PHONY: help demo catalogue test test-all lint format wheel clean
+.PHONY: help demo catalogue bench test test-all lint format wheel clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what there is
@@ -27,6 +27,9 @@ demo: .venv/.demo  ## Train, export and measure four variants of one spec; write
 
 catalogue: .venv/.demo  ## Check, compile, train for a few steps, export and run every shipped spec; a line for each
 	$(BIN)/python -m benchmarks.catalogue
+
+bench: .venv/.dev  ## Measure every row of the table of speed that a CPU can; benchmarks/README.md says what they are
+	$(BIN)/python -m benchmarks
 
 test: .venv/.dev  ## Run the tests that take seconds
 	$(BIN)/python -m pytest -m 'not slow and not gpu'

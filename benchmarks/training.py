@@ -1,26 +1,29 @@
-"""What a training step costs: of the penalized variant over the own one, and of our loop over one written by hand.
+"""What a training step costs: of the penalized variant over the own one, of our loop over one by hand, of ours over timm's MLP-Mixer.
 
-    python -m benchmarks.training [ROUNDS]
+    python -m benchmarks.training [--rounds N] [--quick] [--out FOLDER]
 
-All candidates are in one process and take turns, some steps each, in a random order. A line gives the median over the rounds of
-the ratio of their medians, with its bootstrap interval of 95%. The targets are 1.05 for penalized over own and 1.03 for our loop over
-the plain one: the same compiled model, torch's AdamW, and data that were normalized beforehand. Timings mean something on a machine
+All candidates of a size are in one process and take turns. The targets are 1.05 for penalized over own, both in our loop; 1.03 for our loop
+over one written by hand, of the same compiled model; 0.90 for the symmetric and the own variant over timm's Mixer of the same sizes, each
+in the loop by hand. timm's Mixer is written out in benchmarks/rivals/timm.py; it is another function, with biases and a norm for each half,
+so outputs are not compared. The loops have torch's AdamW, and data that were normalized beforehand. Timings mean something on a machine
 that does nothing else.
 """
 
 from __future__ import annotations
 
-import random
-import statistics
-import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import argparse
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 
-import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 (the name that torch's own documentation uses)
+from torch import nn
 
+from benchmarks.base import QUICK, Effort, Result, Step, Target, compared, interleaved
+from benchmarks.rivals import timm
+from benchmarks.rivals.parts import Sizes
+from benchmarks.tables import Table, parser, run
 from hopgraph.lower.model import compile_model
 from hopgraph.passes.pipeline import CheckedSpec, load
 from hopgraph.train.checkpoint import Origin
@@ -30,31 +33,34 @@ from hopgraph.train.run import SpecText
 from hopgraph.train.tasks import choose_task
 from hopgraph.train.trainer import Trainer
 
-ROUNDS = 30
-STEPS = 8
-"""The steps of a candidate in a round."""
-RESAMPLES = 2000
+ROUNDS = 20
+SECONDS = 0.15
+"""A round of one candidate takes about so long."""
 BATCH = 64
 EXAMPLES = 1024
-SIZES = {
-    "digits (8x8, C=64, depth 4)": ("digits", ()),
-    "CIFAR (32x32, C=128, depth 4)": ("", ("dims.C=128", "dims.depth=4")),
-}
-"""By name, the variants and settings of the ParaMixers that are measured."""
-
-Step = Callable[[], object]
 
 
 @dataclass(frozen=True)
-class Ratio:
-    """The median ratio of two candidates over the rounds, with its interval."""
+class Case:
+    """ParaMixers of one size. `loops` says whether our loop is measured, `mixer` are the sizes of timm's, where it is."""
 
-    value: float
-    low: float
-    high: float
+    name: str
+    variants: str
+    batch: int
+    loops: bool
+    mixer: Sizes | None
 
-    def __str__(self) -> str:
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+    def load(self, form: str) -> CheckedSpec:
+        """The spec of a form."""
+        return load("paramixer", f"{form},{self.variants}".strip(","), self.mixer.settings if self.mixer else None)
+
+
+CASES = (
+    Case("digits (8x8, C=64, depth 4)", "digits", BATCH, True, None),
+    Case("CIFAR (32x32, C=128, depth 4)", "", BATCH, True, Sizes(32, 4, 128, 4)),
+    Case("S (32x32, C=512, depth 8), batch 8", "", 8, False, Sizes(32, 4, 512, 8)),
+)
+TOYS = (Case("toy (8x8, C=16, depth 1)", "", BATCH, True, Sizes(8, 4, 16, 1)),)
 
 
 def images(spec: CheckedSpec) -> Images:
@@ -83,18 +89,17 @@ def ours(spec: CheckedSpec) -> Step:
     return step
 
 
-def by_hand(spec: CheckedSpec) -> Step:
-    """A step of the same model in a loop as one writes it."""
-    data, model = images(spec), compile_model(spec)
+def by_hand(model: nn.Module, data: Images, batch: int = BATCH) -> Step:
+    """A step of a model in a loop as one writes it."""
     inputs, targets = data.normalized(data.train.inputs), data.train.targets
     matrices = [tensor for tensor in model.parameters() if tensor.ndim > 1]
     others = [tensor for tensor in model.parameters() if tensor.ndim <= 1]
     optimizer = torch.optim.AdamW([{"params": matrices, "weight_decay": 0.05}, {"params": others, "weight_decay": 0.0}], lr=1e-6)
-    rows = iterate(torch.randperm(EXAMPLES))
+    rows = iterate(torch.randperm(EXAMPLES), batch)
 
     def step() -> None:
-        batch = next(rows)
-        loss = F.cross_entropy(model(inputs[batch]), targets[batch])
+        chosen = next(rows)
+        loss = F.cross_entropy(model(inputs[chosen]), targets[chosen])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -102,47 +107,65 @@ def by_hand(spec: CheckedSpec) -> Step:
     return step
 
 
-def iterate(order: torch.Tensor) -> Iterator[torch.Tensor]:
+def iterate(order: torch.Tensor, batch: int) -> Iterator[torch.Tensor]:
     """Batches of an order, again and again."""
     while True:
-        yield from order.reshape(-1, BATCH)
+        yield from order.reshape(-1, batch)
 
 
-def timed(steps: dict[str, Step], rounds: int) -> dict[str, list[float]]:
-    """By candidate, the median seconds of a step in each round."""
-    shuffler, found = random.Random(0), {name: list[float]() for name in steps}  # noqa: S311 (an order, not a secret)
-    for number in range(rounds + 2):  # two to warm up
-        for name in shuffler.sample(list(steps), len(steps)):
-            seconds = [_seconds(steps[name]) for _ in range(STEPS)]
-            if number >= 2:
-                found[name].append(statistics.median(seconds))
+@dataclass(frozen=True)
+class Row:
+    """Two candidates, and what their ratio must reach."""
+
+    what: str
+    ours: str
+    theirs: str
+    target: Target
+
+
+LOOPS = (
+    Row("a step of penalized", "penalized", "own, our loop", Target(1.05)),
+    Row("a step of our loop", "own, our loop", "own, loop by hand", Target(1.03)),
+)
+MIXERS = (
+    Row("a step of symmetric", "symmetric, loop by hand", "timm's MLP-Mixer", Target(0.9)),
+    Row("a step of own", "own, loop by hand", "timm's MLP-Mixer", Target(0.9)),
+)
+
+
+def candidates(case: Case) -> dict[str, Step]:
+    """Those of a size, by name."""
+    own = case.load("broken")
+    hand = partial(by_hand, data=images(own), batch=case.batch)
+    found = {"own, loop by hand": hand(compile_model(own))}
+    if case.loops:
+        found |= {"own, our loop": ours(own), "penalized": ours(case.load("asymmetric"))}
+    if case.mixer:
+        symmetric = hand(compile_model(case.load("symmetric")))
+        found |= {"symmetric, loop by hand": symmetric, "timm's MLP-Mixer": hand(timm.mixer(case.mixer))}
     return found
 
 
-def _seconds(step: Step) -> float:
-    begun = time.perf_counter()
-    step()
-    return time.perf_counter() - begun
+def rows(case: Case, given: Effort) -> Iterator[Result]:
+    """The ratios of a size."""
+    found = interleaved(candidates(case), given)
+    for row in (*(LOOPS if case.loops else ()), *(MIXERS if case.mixer else ())):
+        yield compared(row.what, row.theirs, found[row.ours], found[row.theirs], name=case.name, target=row.target)
 
 
-def ratio(own: Sequence[float], base: Sequence[float]) -> Ratio:
-    """The median over rounds of own / base, and its bootstrap interval."""
-    ratios = np.asarray(own) / np.asarray(base)
-    resampled = np.median(np.random.default_rng(0).choice(ratios, (RESAMPLES, len(ratios))), axis=1)
-    low, high = np.quantile(resampled, (0.025, 0.975))
-    return Ratio(float(np.median(ratios)), float(low), float(high))
+def measure(given: argparse.Namespace, quick: bool) -> Table:
+    """Every size."""
+    effort = replace(QUICK if quick else Effort(ROUNDS, SECONDS), **({"rounds": given.rounds} if given.rounds else {}))
+    return Table(tuple(result for case in (TOYS if quick else CASES) for result in rows(case, effort)))
 
 
-def main(rounds: int = ROUNDS) -> None:
+def main() -> None:
     """Print the ratios."""
-    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, batch {BATCH}, {rounds} rounds of {STEPS} steps")
-    for size, (variants, settings) in SIZES.items():
-        own, penalized = (load("paramixer", f"{form},{variants}".strip(","), settings) for form in ("broken", "asymmetric"))
-        found = timed({"own": ours(own), "penalized": ours(penalized), "by hand": by_hand(own)}, rounds)
-        print(f"{size}: {statistics.median(found['own']) * 1e3:.1f} ms a step")
-        print(f"  penalized over own      {ratio(found['penalized'], found['own'])}")
-        print(f"  our loop over by hand   {ratio(found['own'], found['by hand'])}")
+    arguments = parser(__doc__ or "")
+    arguments.add_argument("--rounds", type=int, help=f"{ROUNDS} without it")
+    given = arguments.parse_args()
+    run("training", given, partial(measure, given))
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main()

@@ -1,0 +1,105 @@
+"""The arguments of a benchmark, and its table: on the screen and as JSON, with the machine, the versions and the date."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from benchmarks.base import Result
+
+RESULTS = Path(__file__).parent / "results"
+PACKAGES = ("numpy", "onnx", "onnx-ir", "onnxscript", "onnxruntime", "tensorrt-rtx-cu13")
+"""Whose versions are told beside those of torch and hopgraph, where they are installed."""
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Table:
+    """What a benchmark found: the rows that have a rival, and by name further tables that have none."""
+
+    results: tuple[Result, ...]
+    details: Mapping[str, Sequence[Row]] = field(default_factory=dict[str, Sequence[Row]])
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    """The arguments that every benchmark takes."""
+    found = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    found.add_argument("--quick", action="store_true", help="toy sizes and few rounds, to see it work; written only with --out")
+    found.add_argument("--out", type=Path, help="the folder for NAME.json; benchmarks/results without it")
+    return found
+
+
+def command(name: str, description: str, measure: Callable[[bool], Table]) -> None:
+    """Run a benchmark that takes no other arguments."""
+    run(name, parser(description).parse_args(), measure)
+
+
+def run(name: str, given: argparse.Namespace, measure: Callable[[bool], Table]) -> None:
+    """Measure, print, write."""
+    begun = time.perf_counter()
+    table = measure(given.quick)
+    shown = {"": [row(result) for result in table.results], **table.details}
+    print("\n\n".join(f"{title}\n\n{markdown(rows)}".strip() for title, rows in shown.items() if rows))
+    folder = given.out or (None if given.quick else RESULTS)
+    if folder is not None:
+        write(folder / f"{name}.json", name, given.quick, table, time.perf_counter() - begun)
+
+
+def write(file: Path, name: str, quick: bool, table: Table, seconds: float) -> None:
+    """The table as JSON."""
+    results = [{**asdict(result), "met": result.met} for result in table.results]
+    facts = {"name": name, "command": f"python -m benchmarks.{name}", "quick": quick, "seconds": round(seconds, 1), "machine": machine()}
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps({**facts, "results": results, "details": table.details}, indent=1) + "\n", encoding="utf-8")
+
+
+def machine() -> dict[str, str]:
+    """The machine, the date, and the versions."""
+    from hopgraph.bench.gather import machine as known  # imports torch
+
+    found = known("")
+    del found["engine"]
+    return {**found, **{name: told for name in PACKAGES if (told := _version(name))}}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def row(result: Result) -> Row:
+    """A result as the screen shows it."""
+    return {
+        "": f"{result.name}: {result.what}",
+        "rival": result.rival,
+        "ours": _amount(result.ours, result.unit),
+        "theirs": _amount(result.theirs, result.unit),
+        "ratio": str(result.ratio),
+        "target": str(result.target or ""),
+        "met": {None: "", True: "yes", False: "no"}[result.met],
+    }
+
+
+def _amount(value: float, unit: str) -> str:
+    if unit != "s":
+        return f"{value:,.0f} {unit}"
+    return f"{value * 1e3:.3g} ms" if value < 1 else f"{value:.3g} s"
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """Rows of the same keys, one at least, as a table."""
+    lines = [list(rows[0]), ["---"] * len(rows[0]), *([_text(value) for value in item.values()] for item in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _text(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else "" if value is None else str(value)
