@@ -107,4 +107,4 @@ def _available() -> str | None:
 RUNTIME = replace(ONNXRUNTIME, name="triton-onnxruntime", exporter="triton")
 """ONNX Runtime, which is what Triton runs the file with: parity is that of the very file in the repository."""
 
-EXPORTER = Exporter("triton", ("float32", "float16"), _available, build, (RUNTIME,))
+EXPORTER = Exporter("triton", ("float32", "float16"), _available, build, (RUNTIME,), dynamic=True)

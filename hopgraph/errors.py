@@ -33,6 +33,7 @@ CODES: dict[str, str] = {
     "data-shape": "the data do not fit the spec",
     "data-unknown": "no data set has this name",
     "dim-cycle": "dims refer to each other in a circle",
+    "dim-fixed": "a length that an export is to take as it comes is fixed by the model",
     "dim-syntax": "a dim is not an arithmetic expression on names",
     "dim-unknown": "a dim expression names a dim that is not declared",
     "dim-value": "a dim is not a positive integer, or is too large",

@@ -31,6 +31,7 @@ RAISED_ELSEWHERE = {
     "data-invalid",
     "data-shape",
     "data-unknown",
+    "dim-fixed",
     "exporter-failed",
     "exporter-unavailable",
     "exporter-unknown",

@@ -22,4 +22,4 @@ def _available() -> str | None:
     return None
 
 
-EXPORTER = Exporter("onnx", ("float32", "float16", "bfloat16", "int8"), _available, build, (ONNXRUNTIME,))
+EXPORTER = Exporter("onnx", ("float32", "float16", "bfloat16", "int8"), _available, build, (ONNXRUNTIME,), dynamic=True)

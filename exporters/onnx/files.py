@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ import torch
 from torch import Tensor
 
 from exporters.onnx.builder import DTYPES
+from exporters.onnx.dynamic import resizable
 from exporters.onnx.emit import Emitted, emit_graph
 from exporters.onnx.opsets import NEWEST
 from hopgraph.errors import Diagnostic, HopgraphError
 from hopgraph.export.exporter import Built, Request
+from hopgraph.export.lengths import Lengths, facts_of
 from hopgraph.export.weights import WEIGHTS, all_tensors, read_places, write_tensors, write_weights
 from hopgraph.program.program import Program
 
@@ -34,11 +37,10 @@ def write_graph(request: Request, folder: Path, newest: int = NEWEST) -> Built:
     """Write the graph, and its weights where they are not in the folder yet: `model.onnx` into `model.safetensors` in float32.
 
     In another dtype the graph has weights of its own: `model.float16.onnx` and `model.float16.safetensors`. A model for a runtime that
-    does not know the `newest` opset does without its nodes. Equal specs give equal graphs, whatever the weights are. Raises
-    HopgraphError for a model that ONNX refuses.
+    does not know the `newest` opset does without its nodes. With a dim that may vary it takes every length up to the spec's. Equal specs
+    give equal graphs, whatever the weights are. Raises HopgraphError for a model that ONNX refuses, and for a dim that cannot vary.
     """
-    program, dtype = request.spec.program, request.dtype
-    emitted = emit_graph(program, dtype, loop=request.options.steps == "loop", newest=newest)
+    dtype, emitted = request.dtype, _emitted(request, newest)
     weights = weights_name(dtype)
     _provide_weights(request, emitted, folder / weights)
     _attach(emitted, folder, weights)
@@ -46,7 +48,17 @@ def write_graph(request: Request, folder: Path, newest: int = NEWEST) -> Built:
     path.write_bytes(_proto(emitted).SerializeToString(deterministic=True))
     _check(path)
     facts = {"opset": emitted.opset, "steps": request.options.steps, "nodes": sum(1 for _ in emitted.graph.all_nodes())}
-    return Built(path.name, (path.name, weights), {**facts, "shared": _is_shared(emitted.graph)})
+    return Built(path.name, (path.name, weights), {**facts, "shared": _is_shared(emitted.graph), **facts_of(request.options.dynamic)})
+
+
+def _emitted(request: Request, newest: int) -> Emitted:
+    """The graph of one length, or of every length up to the spec's. Raises HopgraphError (dim-fixed)."""
+    emit = partial(emit_graph, dtype=request.dtype, loop=request.options.steps == "loop", newest=newest)
+    emitted, dim = emit(request.spec.program), request.options.dynamic
+    if dim is None:
+        return emitted
+    lengths = Lengths.of(request.spec, dim)
+    return resizable(emitted, {length: emit(spec.program) for length, spec in lengths.shorter.items()}, lengths)
 
 
 def weights_name(dtype: str) -> str:

@@ -16,6 +16,7 @@ from exporters.onnx.quantized import write_quantized
 from exporters.tensorrt.builder import Order, Plan, build_engine
 from exporters.tensorrt.layers import asked_of
 from hopgraph.export.exporter import Built, Exporter, Request
+from hopgraph.export.lengths import Lengths, facts_of
 from hopgraph.export.quantize import GRIDS
 from hopgraph.runtime.cuda import device_count, library
 from hopgraph.runtime.engine import TENSORRT
@@ -64,16 +65,17 @@ def graph_of(request: Request, folder: Path) -> Path:
 
 
 def _order(request: Request, graph: Path) -> Order:
-    (given,) = request.spec.program.inputs
-    return Order(graph, request.dtype, given.name, given.shape, request.options.batches, request.options.targets)
+    (given,), options = request.spec.program.inputs, request.options
+    least = given.shape if options.dynamic is None else Lengths.of(request.spec, options.dynamic).least.ham.input.shape
+    return Order(graph, request.dtype, given.name, (least, given.shape, given.shape), options.batches, options.targets)
 
 
 def _facts(trt: Any, request: Request, plan: Plan, asked: dict[str, str]) -> dict[str, Any]:
     facts: dict[str, Any] = {"package": trt.__name__, "version": trt.__version__, "targets": plan.targets}
-    facts |= {"batches": list(request.options.batches), "tf32": False, **plan.reading.facts(asked)}
+    facts |= {"batches": list(request.options.batches), "tf32": False, **plan.reading.facts(asked), **facts_of(request.options.dynamic)}
     if request.dtype in GRIDS:
         facts["calibrated_on"] = sum(len(batch) for batch in request.examples)
     return facts
 
 
-EXPORTER = Exporter("tensorrt", DTYPES, missing, build, (TENSORRT,))
+EXPORTER = Exporter("tensorrt", DTYPES, missing, build, (TENSORRT,), dynamic=True)

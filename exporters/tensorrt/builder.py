@@ -1,4 +1,4 @@
-"""An engine from an ONNX graph, by either package: strongly typed, without TF32, for one range of batches."""
+"""An engine from an ONNX graph, by either package: strongly typed, without TF32, for one range of batches and lengths."""
 
 from __future__ import annotations
 
@@ -17,12 +17,15 @@ from hopgraph.runtime.engine import log_of
 
 @dataclass(frozen=True)
 class Order:
-    """What is to be built: the ONNX file, the dtype of its products, the input and its shape, the batches, and the GPUs."""
+    """What is to be built: the ONNX file, the dtype of its products, the input, its shapes and the batches, and the GPUs.
+
+    Shapes and batches are the smallest, those that the engine is tuned for, and the largest.
+    """
 
     graph: Path
     dtype: str
     given: str
-    shape: tuple[int, ...]
+    shapes: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
     batches: tuple[int, int, int]
     targets: tuple[str, ...]
 
@@ -75,7 +78,7 @@ def _set_profile(builder: Any, config: Any, order: Order) -> None:
         message = f"the batches {listing(map(str, order.batches))} are not the smallest, the best and the largest"
         raise HopgraphError(Diagnostic("exporter-failed", message, helps=("give them in that order, from 1 on",)))
     profile = builder.create_optimization_profile()
-    profile.set_shape(order.given, *((batch, *order.shape) for batch in order.batches))
+    profile.set_shape(order.given, *((batch, *shape) for batch, shape in zip(order.batches, order.shapes, strict=True)))
     config.add_optimization_profile(profile)
 
 

@@ -13,13 +13,15 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from hopgraph.bench.candidates import candidates
 from hopgraph.bench.engines import Engine, Resources, local
 from hopgraph.bench.gather import gather, machine
 from hopgraph.bench.jobs import Board, Job, Progress, missing
-from hopgraph.bench.measure import Measured, candidates, measure
+from hopgraph.bench.measure import measure
 from hopgraph.bench.report import render, shown
 from hopgraph.bench.results import Comparison, Row
 from hopgraph.bench.statistics import statistics
+from hopgraph.bench.timing import Measured
 from hopgraph.bench.variants import Sweep, ends, folder_name
 from hopgraph.errors import Diagnostic, HopgraphError
 from hopgraph.export.bundle import export

@@ -12,9 +12,10 @@ from statistics import fmean
 
 import torch
 
+from hopgraph.bench.candidates import Candidate
 from hopgraph.bench.energy import ledger, trace
-from hopgraph.bench.measure import Measured, Timing
 from hopgraph.bench.results import ENERGY_INPUTS, LEDGER_INPUTS, Reason, Row
+from hopgraph.bench.timing import Measured, Timing
 from hopgraph.errors import At
 from hopgraph.graph.certificate import Certificate
 from hopgraph.lower.ledger import weight_asymmetry
@@ -72,7 +73,11 @@ def _start(spec: CheckedSpec, seed: int) -> dict[str, float]:
 
 def _placed(timing: Timing) -> Timing:
     """The timing of a bundle by its place in the finished folder, which had another name while it was written."""
-    return replace(timing, candidate=replace(timing.candidate, bundle=f"bundles/{Path(timing.candidate.bundle).name}"))
+    return replace(timing, candidate=_moved(timing.candidate), baseline=timing.baseline and _moved(timing.baseline))
+
+
+def _moved(candidate: Candidate) -> Candidate:
+    return replace(candidate, bundle=f"bundles/{Path(candidate.bundle).name}")
 
 
 def reasons(spec: CheckedSpec, certificate: Certificate) -> tuple[Reason, ...]:

@@ -1,218 +1,191 @@
-"""`bench`: latency and throughput of bundles under their runtimes, each candidate in its own process, rounds interleaved."""
+"""`bench`: the time of a call, each candidate in its own process, rounds of all of them interleaved."""
 
 from __future__ import annotations
 
-import json
 import os
 import random
-import subprocess
-import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from statistics import median
+from typing import Any
 
-import numpy as np
-
+from hopgraph.bench.candidates import Candidate
+from hopgraph.bench.child import Child
+from hopgraph.bench.runtimes import device_of
+from hopgraph.bench.timing import Measured, Refused, Rounds, Summary, Timing, ratio
 from hopgraph.errors import Diagnostic, HopgraphError
-from hopgraph.export.exporter import find_runtime, runtimes_of
-from hopgraph.runtime import Bundle, Form, Manifest
 
-ROUNDS = 15
-ROUND_SECONDS = 0.03
-"""A round of one candidate takes about so long, in at least three calls."""
-ROUND_LIMIT = 0.15
-"""No call of a round begins after so many seconds: a machine that is busy with other work takes long, not for ever."""
-MAX_WARM_UPS = 20
+LEAST_CALLS = 3
+MOST_CALLS = 1000
+ROUND_LIMIT = 5
+"""No call of a round begins after so many times its seconds: a machine that is busy with other work takes long, not for ever."""
+AGREEING = 3
 SETTLED = 0.1
-"""A candidate has warmed up when the median of a round is within this fraction of the one before."""
-RESAMPLES = 1000
+"""A candidate has warmed up when the medians of so many rounds lie within this fraction of the least of them."""
+MAX_WARM_UPS = 20
+DEVICE_CALLS = 50
+ENERGY_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """A form of a bundle under a runtime. `reason` says why it was not run, if it was not."""
+class Effort:
+    """How long is measured: every candidate in so many processes, one after the other, so many rounds in each, of so many seconds."""
 
-    bundle: str
-    variant: str
-    runtime: str
-    dtype: str
-    reason: str | None = None
+    processes: int = 1
+    rounds: int = 15
+    seconds: float = 0.03
 
 
-@dataclass(frozen=True)
-class Timing:
-    """A candidate at one batch size: seconds per call, and the ratio of its median to the baseline's with a 95% interval."""
-
-    candidate: Candidate
-    batch: int
-    median: float
-    p90: float
-    calls: int
-    ratio: float
-    ratio_low: float
-    ratio_high: float
-
-    @property
-    def throughput(self) -> float:
-        """Examples per second."""
-        return self.batch / self.median
-
-    @property
-    def differs(self) -> bool:
-        """Whether the interval of the ratio leaves out 1."""
-        return not self.ratio_low <= 1 <= self.ratio_high
-
-
-@dataclass(frozen=True)
-class Measured:
-    """All candidates, and the timings of those that could run."""
-
-    candidates: tuple[Candidate, ...]
-    timings: tuple[Timing, ...]
-
-
-class _Worker:
-    """The other end of a worker process."""
-
-    def __init__(self, candidate: Candidate, threads: int) -> None:
-        self.candidate = candidate
-        command = [sys.executable, "-m", "hopgraph.bench.worker", candidate.bundle, candidate.runtime, candidate.dtype, str(threads)]
-        environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
-        self.process = subprocess.Popen(  # noqa: S603 (our own module, no shell)
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
-        )
-
-    def wait_ready(self) -> Candidate:
-        """The candidate, with the reason where it turns out that it cannot run here."""
-        told = self._line()
-        if isinstance(told, dict):
-            return replace(self.candidate, reason=str(told["reason"]))  # pyright: ignore[reportUnknownArgumentType]
-        if told != "ready":
-            raise self._died()
-        return self.candidate
-
-    def time(self, batch: int, calls: int) -> list[float]:
-        assert self.process.stdin is not None
-        try:
-            self.process.stdin.write(json.dumps({"batch": batch, "calls": calls, "seconds": ROUND_LIMIT}) + "\n")
-            self.process.stdin.flush()
-        except BrokenPipeError:
-            raise self._died() from None
-        answer = self._line()
-        if not isinstance(answer, list):
-            raise self._died()
-        return [float(value) for value in answer]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-
-    def _line(self) -> object:
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        return json.loads(line) if line else None
-
-    def _died(self) -> HopgraphError:
-        _, errors = self.process.communicate()
-        last = errors.strip().splitlines()[-1:] or ["it said nothing"]
-        message = f"the benchmark of `{self.candidate.bundle}` under `{self.candidate.runtime}` ended: {last[0]}"
-        return HopgraphError(Diagnostic("runtime-unavailable", message))
-
-    def close(self) -> None:
-        if self.process.stdin is not None and not self.process.stdin.closed:
-            self.process.stdin.close()
-        self.process.wait()
-        for stream in (self.process.stdout, self.process.stderr):
-            if stream is not None:
-                stream.close()
-
-
-def candidates(bundles: Sequence[Bundle], runtimes: Sequence[str] | None) -> list[Candidate]:
-    """Every form of every bundle under every runtime that knows it, or under those named. Raises HopgraphError."""
-    chosen = None if runtimes is None else [find_runtime(name) for name in runtimes]
-    found: list[Candidate] = []
-    for bundle in bundles:
-        manifest = bundle.manifest
-        pairs = [(form, runtime) for form in manifest.forms for runtime in runtimes_of(form.exporter)]
-        for runtime in chosen or ():
-            if all(other != runtime for _, other in pairs):
-                raise HopgraphError(Diagnostic("runtime-unknown", f"`{bundle.path}` has no file that `{runtime.name}` can run"))
-        kept = [pair for pair in pairs if (pair[0] in _distinct(manifest) if chosen is None else pair[1] in chosen)]
-        path, variant = str(bundle.path), manifest.variant
-        found += [Candidate(path, variant, runtime.name, form.dtype, runtime.missing()) for form, runtime in kept]
-    return found
-
-
-def _distinct(manifest: Manifest) -> list[Form]:
-    """The forms but those that are the same file as one before, at another place."""
-    hashes = {file.path: file.sha256 for file in manifest.files}
-    first = {hashes[form.file]: form for form in reversed(manifest.forms)}
-    return [form for form in manifest.forms if first[hashes[form.file]] is form]
-
-
-def measure(chosen: Sequence[Candidate], batches: Sequence[int] = (1, 64), threads: int | None = None) -> Measured:
-    """Time the candidates that can run. The baseline of each is the first bundle under the same runtime and dtype."""
-    threads = threads or os.cpu_count() or 1
-    workers: list[_Worker] = []
-    try:
-        workers += [_Worker(candidate, threads) for candidate in chosen if candidate.reason is None]
-        found = {worker.candidate: worker.wait_ready() for worker in workers}
-        ready = [worker for worker in workers if found[worker.candidate].reason is None]
-        samples = {(worker.candidate, batch): _Samples(worker, batch) for worker in ready for batch in batches}
-        for sample in samples.values():
-            sample.warm_up()
-        order = list(samples.values())
-        shuffler = random.Random(0)  # noqa: S311 (an order of measurement, not a secret)
-        for _ in range(ROUNDS):
-            shuffler.shuffle(order)
-            for sample in order:
-                sample.round()
-    finally:
-        for worker in workers:
-            worker.close()
-    return Measured(tuple(found.get(item, item) for item in chosen), tuple(_timing(key, samples) for key in samples))
-
-
-class _Samples:
+@dataclass
+class Series:
     """What is known of one candidate at one batch size."""
 
-    def __init__(self, worker: _Worker, batch: int) -> None:
-        self.worker, self.batch = worker, batch
-        self.calls = 3
-        self.rounds: list[list[float]] = []
+    candidate: Candidate
+    place: int
+    batch: int
+    reason: str | None = None
+    calls: int = LEAST_CALLS
+    settled: bool = True
+    rested: bool = True
+    rounds: Rounds = field(default_factory=Rounds)
+    device: float | None = None
+    joules: float | None = None
+    missing: list[str] = field(default_factory=list[str])
 
-    def warm_up(self) -> None:
-        """Run until two rounds agree, then fix the number of calls in a round."""
-        last = float("inf")
-        median = last
-        for _ in range(MAX_WARM_UPS):
-            median = float(np.median(self.worker.time(self.batch, self.calls)))
-            if abs(median - last) <= SETTLED * median:
-                break
-            last = median
-        self.calls = max(3, min(1000, round(ROUND_SECONDS / median)))
+    def warm_up(self, child: Child, seconds: float) -> None:
+        """Run rounds until they agree, each as long as a round is to be by what the one before took."""
+        self.rounds.append([])
+        self.calls, last = LEAST_CALLS, list[float]()
+        while self.reason is None and not _agree(last) and len(last) < MAX_WARM_UPS:
+            found = self._time(child, seconds)
+            if found:
+                last.append(median(found))
+                self.calls = max(LEAST_CALLS, min(MOST_CALLS, round(seconds / last[-1])))
+        self.settled &= _agree(last)
+        self._rest(child)
 
-    def round(self) -> None:
-        self.rounds.append(self.worker.time(self.batch, self.calls))
+    def round(self, child: Child, seconds: float) -> None:
+        """One more round; none where an earlier one could not be run."""
+        if self.reason is None:
+            self.rounds[-1].append(self._time(child, seconds))
+            self._rest(child)
 
-    @property
-    def medians(self) -> np.ndarray:
-        """The median of each round."""
-        return np.array([np.median(seconds) for seconds in self.rounds])
+    def on_gpu(self, child: Child) -> None:
+        """What is measured on a GPU beside the time from host to host. Where a runtime does not have it, the reason is kept."""
+        if self.reason is not None:
+            return
+        timed = self._asked(child.ask("device", batch=self.batch, calls=DEVICE_CALLS), "time on the GPU")
+        energy = self._asked(child.ask("energy", batch=self.batch, seconds=ENERGY_SECONDS), "energy")
+        self.device = median(timed["seconds"]) if timed else None
+        self.joules = energy["joules"] / energy["calls"] if energy else None
+
+    def _asked(self, answer: dict[str, Any], what: str) -> dict[str, Any] | None:
+        if "reason" not in answer:
+            return answer
+        self.missing.append(f"{what}: {answer['reason']}")
+        return None
+
+    def _time(self, child: Child, seconds: float) -> list[float]:
+        answer: dict[str, Any] = child.ask("time", batch=self.batch, calls=self.calls, seconds=ROUND_LIMIT * seconds)
+        self.reason = answer.get("reason", self.reason)
+        return answer.get("seconds", [])
+
+    def _rest(self, child: Child) -> None:
+        """Wait until its threads do not disturb the others."""
+        self.rested &= bool(child.ask("rest", batch=self.batch).get("rested", True))
 
 
-def _timing(key: tuple[Candidate, int], samples: dict[tuple[Candidate, int], _Samples]) -> Timing:
-    candidate, batch = key
-    baseline = next(
-        sample
-        for (other, size), sample in samples.items()
-        if (other.runtime, other.dtype, size) == (candidate.runtime, candidate.dtype, batch)
+def _agree(medians: Sequence[float]) -> bool:
+    last = medians[-AGREEING:]
+    return len(last) == AGREEING and max(last) <= (1 + SETTLED) * min(last)
+
+
+def measure(
+    chosen: Sequence[Candidate],
+    batches: Sequence[int] = (1, 64),
+    threads: int | None = None,
+    effort: Effort = Effort(),
+    *,
+    required: bool = False,
+) -> Measured:
+    """Time the candidates that can run. Where `required`, HopgraphError is raised for one that cannot; else its reason is told.
+
+    The baseline of each are those that are marked, or the first bundle: under the same runtime and dtype, see :func:`baseline_of`.
+    """
+    threads = threads or os.cpu_count() or 1
+    found = list(chosen)
+    series = [Series(item, place, batch) for place, item in enumerate(chosen) if item.reason is None for batch in batches]
+    shuffler = random.Random(0)  # noqa: S311 (an order of measurement, not a secret)
+    for number in range(effort.processes):
+        _generation(found, series, threads, effort, shuffler, number == 0)
+        series = [item for item in series if found[item.place].reason is None]
+    refused = tuple(Refused(item.candidate, item.batch, item.reason) for item in series if item.reason)
+    if required:
+        _require(found, refused)
+    measured = [item for item in series if not item.reason]
+    return Measured(tuple(found), tuple(_timing(item, measured) for item in measured), refused)
+
+
+def _generation(
+    found: list[Candidate], series: Sequence[Series], threads: int, effort: Effort, shuffler: random.Random, first: bool
+) -> None:
+    """A process of each candidate: its rounds are added to the series. Those that cannot be opened get their reason in `found`."""
+    with ExitStack() as stack:
+        places = dict.fromkeys(item.place for item in series if item.reason is None)
+        children = {place: stack.enter_context(Child(found[place], threads)) for place in places}
+        for place, child in children.items():
+            found[place] = replace(found[place], reason=child.opened())
+        pairs = [(item, children[item.place]) for item in series if item.reason is None and not found[item.place].reason]
+        for item, child in pairs:
+            item.warm_up(child, effort.seconds)
+        for _ in range(effort.rounds):
+            for item, child in shuffler.sample(pairs, len(pairs)):
+                item.round(child, effort.seconds)
+        for item, child in pairs:
+            if first and device_of(item.candidate.runtime) == "cuda":
+                item.on_gpu(child)
+
+
+def _require(found: Sequence[Candidate], refused: Sequence[Refused]) -> None:
+    reasons = [(item, item.reason) for item in found if item.reason]
+    reasons += [(item.candidate, f"in a batch of {item.batch}, {item.reason}") for item in refused]
+    if reasons:
+        messages = dict.fromkeys(f"`{item.runtime}` cannot run `{item.bundle}` here: {reason}" for item, reason in reasons)
+        raise HopgraphError([Diagnostic("runtime-unavailable", message) for message in messages])
+
+
+def baseline_of(item: Series, measured: Sequence[Series]) -> Series:
+    """What a series is compared with, of the same batch size.
+
+    Without a marked candidate it is the first with the same runtime and dtype. With one, it is the marked one that is nearest: of the same
+    runtime and dtype, else of the same runtime, else the first. Itself, where there is none.
+    """
+    peers = [other for other in measured if other.batch == item.batch]
+    marked = [other for other in peers if other.candidate.baseline]
+    alike = [[other for other in marked or peers if _alike(other, item, names)] for names in (("runtime", "dtype"), ("runtime",), ())]
+    return next((some[0] for some in (alike if marked else alike[:1]) if some), item)
+
+
+def _alike(one: Series, other: Series, names: Sequence[str]) -> bool:
+    return all(getattr(one.candidate, name) == getattr(other.candidate, name) for name in names)
+
+
+def _timing(item: Series, measured: Sequence[Series]) -> Timing:
+    baseline = baseline_of(item, measured)
+    own = Summary.of(item.rounds)
+    return Timing(
+        item.candidate,
+        item.batch,
+        own.median,
+        own.p90,
+        own.calls,
+        *ratio(item.rounds, baseline.rounds),
+        baseline.candidate,
+        own.p99,
+        item.settled,
+        item.rested,
+        item.device,
+        item.joules,
+        missing=tuple(item.missing),
     )
-    own = samples[key]
-    seconds = np.concatenate([np.asarray(part) for part in own.rounds])
-    ratio, low, high = _ratio(own.medians, baseline.medians)
-    return Timing(candidate, batch, float(np.median(seconds)), float(np.quantile(seconds, 0.9)), len(seconds), ratio, low, high)
-
-
-def _ratio(own: np.ndarray, baseline: np.ndarray) -> tuple[float, float, float]:
-    """The median over rounds of own / baseline, and its bootstrap interval of 95%."""
-    ratios = own / baseline
-    generator = np.random.default_rng(0)
-    resampled = np.median(generator.choice(ratios, (RESAMPLES, len(ratios))), axis=1)
-    low, high = np.quantile(resampled, (0.025, 0.975))
-    return float(np.median(ratios)), float(low), float(high)

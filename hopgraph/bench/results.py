@@ -7,8 +7,8 @@ from statistics import fmean, stdev
 from typing import Any
 
 from hopgraph.bench.energy import EnergyTrace
-from hopgraph.bench.measure import Timing
 from hopgraph.bench.statistics import Statistic
+from hopgraph.bench.timing import Timing
 from hopgraph.bench.variants import Sweep
 from hopgraph.train.run import Epoch
 

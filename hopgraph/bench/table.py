@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hopgraph.bench.measure import Candidate, Measured, Timing
 from hopgraph.bench.results import Comparison, Row
 from hopgraph.bench.statistics import Against, Interval
+from hopgraph.bench.timing import Timing
 from hopgraph.lower.verify import Verification
 from hopgraph.runtime import Manifest, Parity
 from hopgraph.train.run import told, words
@@ -129,23 +129,6 @@ def timing_text(timing: Timing) -> str:
     else:
         compared = f"{timing.ratio:.2f}x" if timing.differs else "no difference"
     return f"{timing.median * 1e3:.2f} ms ({compared})"
-
-
-def bench_table(measured: Measured) -> Table:
-    """A row for each candidate and batch size; one that was not run says why and shows no number."""
-    columns = ("bundle", "variant", "runtime", "dtype", "batch", "median (ratio to the first)", "p90", "examples/s", "calls")
-    rows: list[tuple[str, ...]] = []
-    for timing in measured.timings:
-        times = (timing_text(timing), f"{timing.p90 * 1e3:.2f} ms", f"{timing.throughput:,.0f}", str(timing.calls))
-        rows.append((*_names(timing.candidate), str(timing.batch), *times))
-    for candidate in measured.candidates:
-        if candidate.reason:
-            rows.append((*_names(candidate), "", not_run_text(candidate.reason), "", "", ""))
-    return Table(columns, tuple(rows))
-
-
-def _names(candidate: Candidate) -> tuple[str, ...]:
-    return candidate.bundle, candidate.variant, candidate.runtime, candidate.dtype
 
 
 def bundle_table(manifest: Manifest) -> Table:

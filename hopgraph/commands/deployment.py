@@ -39,6 +39,7 @@ def export(
     steps: Annotated[str, typer.Option(metavar="unroll|loop", help="Steps as nodes of their own, or as a loop.")] = "unroll",
     batches: Annotated[str, typer.Option(metavar="N,M,L", help="Smallest, best and largest batch of an engine.")] = "1,64,512",
     targets: Annotated[str, typer.Option(metavar="A,B", help="GPUs that an engine is for, as `SM86,SM120`.")] = "",
+    dynamic: Annotated[str | None, typer.Option(metavar="DIM", help="A dim of which every size up to the spec's is taken.")] = None,
     data: Annotated[str | None, typer.Option(metavar="DATA", help="Data to test with; the run's own by default.")] = None,
     weights_only: Annotated[bool, typer.Option("--weights-only", help="Replace the weights of a bundle and leave its graphs.")] = False,
     force: Force = False,
@@ -50,7 +51,7 @@ def export(
 
     if steps not in ("unroll", "loop"):
         raise typer.BadParameter("unroll or loop", param_hint="--steps")
-    options = Options(steps, _batches(batches), tuple(listed(targets)))
+    options = Options(steps, _batches(batches), tuple(listed(targets)), dynamic)
     read = [read_run(path) for path in runs]
     tested = _test_data(data, read[0].record.data)
     if weights_only:
@@ -58,6 +59,8 @@ def export(
 
         if len(read) > 1:
             raise typer.BadParameter("one run at a time", param_hint="--weights-only")
+        if dynamic is not None:
+            raise typer.BadParameter("with `--weights-only` the graphs stay as they are", param_hint="--dynamic")
         bundle = replace_weights(read[0], out, tested)
     else:
         from hopgraph.export.bundle import export as export_runs
@@ -98,26 +101,39 @@ def _batches(text: str) -> tuple[int, int, int]:
 
 @app.command()
 def bench(
-    bundles: Annotated[list[Path], typer.Argument(metavar="BUNDLE...", help="Bundles; ratios are to the first.")],
-    runtime: Annotated[str | None, typer.Option(metavar="A,B", help="Runtimes; all that know a file of the bundle by default.")] = None,
+    bundles: Annotated[list[Path], typer.Argument(metavar="BUNDLE...", help="Bundles; ratios are to the first, unless `--vs` is given.")],
+    runtime: Annotated[str | None, typer.Option(metavar="A,B", help="What runs them, as onnxruntime-cuda; all by default.")] = None,
     batch: Annotated[str, typer.Option(metavar="N,M", help="Batch sizes.")] = "1,64",
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of each candidate; all cores by default.")] = None,
+    versus: Annotated[Path | None, typer.Option("--vs", metavar="BUNDLE|FILE.onnx", help="What all others are compared with.")] = None,
+    processes: Annotated[int, typer.Option(min=1, help="Processes of each candidate, one after the other.")] = 3,
+    rounds: Annotated[int, typer.Option(min=2, help="Rounds of each candidate in each process.")] = 15,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE.svg", help="A picture to write.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure latency and throughput, each bundle and runtime in its own process, rounds interleaved."""
     sizes = [int(size) if size.isdecimal() else 0 for size in listed(batch)]
     if not sizes or 0 in sizes:
         raise typer.BadParameter("batch sizes are positive integers, as 1,64", param_hint="--batch")
-    from hopgraph.bench.measure import candidates, measure
-    from hopgraph.bench.table import bench_table
-    from hopgraph.runtime import Bundle
+    from hopgraph.bench.bench import Order
+    from hopgraph.bench.bench import bench as run_bench
+    from hopgraph.bench.measure import Effort
 
-    chosen = candidates([Bundle.open(path) for path in bundles], listed(runtime) if runtime else None)
-    measured = measure(chosen, sizes, threads)
+    names = tuple(listed(runtime)) if runtime else None
+    found = run_bench(Order(tuple(bundles), names, tuple(dict.fromkeys(sizes)), threads, versus, Effort(processes, rounds)))
+    if plot is not None:
+        from hopgraph.bench.latency import latency_svg
+        from hopgraph.files import write_text
+
+        write_text(plot, latency_svg(found.measured.timings))
     if as_json:
-        print_json(asdict(measured))
+        print_json(found.record())
     else:
-        print_table(bench_table(measured))
+        from hopgraph.bench.bench_table import bench_table, not_run_lines
+
+        print_table(bench_table(found.measured))
+        for line in not_run_lines(found.measured):
+            print(line)
 
 
 @app.command()

@@ -40,11 +40,11 @@ def export(
     require_free(out, force)
     _require_one_spec(runs)
     first, *others = runs
-    wanted = _wanted(formats, dtypes)
+    wanted = _wanted(formats, dtypes, options)
     trial = Trial.of(first, data, options)
     with new_folder(out, force) as folder:
         write_weights(folder, first.spec, first.model.state_dict())
-        manifest, reference = started(first, folder), trial.reference(first.model)
+        manifest, reference = started(first, folder, trial.lengths), trial.reference(first.model)
         for exporter, dtype in wanted:
             form = _form(exporter, dtype, exporter.build(trial.request(first, dtype, options), folder))
             manifest = with_form(manifest, trial.of_form(form, folder, manifest, reference), folder)
@@ -54,11 +54,14 @@ def export(
     return Bundle.open(out)
 
 
-def _wanted(formats: Sequence[str], dtypes: Sequence[str]) -> list[tuple[Exporter, str]]:
-    """Every exporter with every dtype that it writes, the weights themselves first. Raises HopgraphError where one writes none."""
+def _wanted(formats: Sequence[str], dtypes: Sequence[str], options: Options) -> list[tuple[Exporter, str]]:
+    """Every exporter with every dtype that it writes, the weights themselves first. Raises HopgraphError where one cannot."""
     found: list[tuple[Exporter, str]] = []
     for name in dict.fromkeys((ALWAYS, *formats)):
         exporter = find_exporter(name)
+        if options.dynamic is not None and not exporter.dynamic:
+            message = f"the exporter `{name}` writes models of one length alone, and `{options.dynamic}` is to vary"
+            raise HopgraphError(Diagnostic("exporter-failed", message, helps=("export it to a bundle of its own, without `--dynamic`",)))
         suited = [dtype for dtype in dict.fromkeys(dtypes) if dtype in exporter.dtypes]
         if not suited and name != ALWAYS:
             message = f"the exporter `{name}` writes none of {', '.join(dtypes)}"

@@ -130,7 +130,7 @@ def _port(verb: str, port: Port) -> list[str]:
 
 
 def _shape(port: Port) -> list[str]:
-    return ["batch", *map(str, port.shape)]
+    return ["batch", *port.sizes]
 
 
 def _numbers(values: Sequence[float]) -> str:

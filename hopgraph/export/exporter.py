@@ -29,12 +29,14 @@ class Options:
     """How a form is written, as far as an exporter has the choice.
 
     `steps` repeats a block as nodes of their own (`unroll`) or as a loop (`loop`). `batches` are the smallest, the best and the largest.
-    `targets` are the GPUs that an engine is for, by the exporter's names; none for the exporter's own choice.
+    `targets` are the GPUs that an engine is for, by the exporter's names; none for the exporter's own choice. `dynamic` names the dim of
+    the spec of which a form takes every size from 1 to the spec's; see :class:`hopgraph.export.lengths.Lengths`.
     """
 
     steps: str = "unroll"
     batches: tuple[int, int, int] = BATCHES
     targets: tuple[str, ...] = ()
+    dynamic: str | None = None
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,8 @@ class Built:
 class Exporter:
     """One exporter: the dtypes that it writes, what it lacks here (None for nothing), how it builds, and what runs its files.
 
-    `build(request, folder)` writes into the folder of the bundle, where the weights stand already; it raises HopgraphError.
+    `build(request, folder)` writes into the folder of the bundle, where the weights stand already; it raises HopgraphError. `dynamic`
+    says whether it writes forms of every length.
     """
 
     name: str
@@ -76,6 +79,7 @@ class Exporter:
     missing: Callable[[], str | None]
     build: Callable[[Request, Path], Built]
     runtimes: tuple[Runtime, ...]
+    dynamic: bool = False
 
 
 def exporters() -> dict[str, Exporter]:

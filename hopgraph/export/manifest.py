@@ -11,6 +11,7 @@ from pathlib import Path
 
 from hopgraph.errors import Source
 from hopgraph.export.card import CARD, card
+from hopgraph.export.lengths import Lengths
 from hopgraph.export.parity import port_of_input
 from hopgraph.export.weights import WEIGHTS
 from hopgraph.lower.ledger import weight_asymmetry
@@ -21,11 +22,12 @@ from hopgraph.train.run import Run
 from hopgraph.version import __version__
 
 
-def started(run: Run, folder: Path) -> Manifest:
-    """What is known before any form is built, the weights among its files."""
+def started(run: Run, folder: Path, lengths: Lengths | None = None) -> Manifest:
+    """What is known before any form is built, the weights among its files; with the lengths that the model takes, if these vary."""
     record, spec = run.record, run.spec
     tokenizer = _copy_tokenizer(run, folder)
     files = tuple(file_of(folder, name) for name in (WEIGHTS, tokenizer) if name)
+    least = spec if lengths is None else lengths.least
     return Manifest(
         FORMAT,
         spec.name,
@@ -34,8 +36,8 @@ def started(run: Run, folder: Path) -> Manifest:
         _source(spec),
         spec.ham.dims,
         spec.parameter_count,
-        port_of_input(run.model),
-        _port_of_output(spec),
+        port_of_input(run.model, least),
+        _port_of_output(spec, least),
         _resize(run),
         record.mean,
         record.std,
@@ -98,10 +100,10 @@ def _source(spec: CheckedSpec) -> SpecSource:
     return SpecSource(loaded.source.name, loaded.source.text, loaded.variants, loaded.settings, digest)
 
 
-def _port_of_output(spec: CheckedSpec) -> Port:
+def _port_of_output(spec: CheckedSpec, least: CheckedSpec) -> Port:
     (name,) = spec.program.outputs
     axes = spec.ham.output
-    return Port(name, "tensor", "float32", tuple(axes), tuple(axes.values()), None)
+    return Port(name, "tensor", "float32", tuple(axes), tuple(axes.values()), tuple(least.ham.output.values()), None)
 
 
 def _resize(run: Run) -> Resize | None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from hopgraph.errors import Diagnostic, HopgraphError
 from hopgraph.lower.model import Model
+from hopgraph.passes.pipeline import CheckedSpec
 from hopgraph.program.program import Program
 from hopgraph.runtime.manifest import Port
 from hopgraph.runtime.record import Array, Predict
@@ -49,11 +50,12 @@ class Sample:
 
 @dataclass(frozen=True)
 class Reference:
-    """What files are compared with: random inputs, and real ones where data are at hand."""
+    """What files are compared with: random inputs, and real ones where data are at hand; the same of each `shorter` length."""
 
     random: Sample
     real: Sample | None
     batches: tuple[int, ...]
+    shorter: Mapping[int, Reference] = field(default_factory=dict[int, "Reference"])
 
     @staticmethod
     def of(model: Model, real: NDArray[Any] | None, largest: int, smallest: int = 1) -> Reference:
@@ -72,9 +74,12 @@ class Reference:
 
     def check(self, name: str, predict: Predict, dtype: str) -> tuple[float, float | None]:
         """The errors of a file at random and at real inputs. Raises HopgraphError where one exceeds the tolerance of its dtype."""
+        shorter = [each.check(f"{name} at the length {length}", predict, dtype) for length, each in self.shorter.items()]
         found = self.error(predict, self.random)
         random = found if dtype in CALIBRATED else checked_error(name, dtype, found)
-        return random, None if self.real is None else checked_error(name, dtype, self.error(predict, self.real))
+        real = None if self.real is None else checked_error(name, dtype, self.error(predict, self.real))
+        errors = [(random, real), *shorter]
+        return max(error for error, _ in errors), max((error for _, error in errors if error is not None), default=None)
 
 
 def checked_error(name: str, dtype: str, error: float) -> float:
@@ -99,10 +104,11 @@ def _largest_value(program: Program) -> int:
     return 4 * max(math.prod(statement.output.shape) for statement in program.flat() if statement.output.batched)
 
 
-def port_of_input(model: Model) -> Port:
-    """The model's input, as a manifest tells it."""
+def port_of_input(model: Model, least: CheckedSpec | None = None) -> Port:
+    """The model's input, as a manifest tells it; `least` is the spec at the smallest length, none where lengths are fixed."""
     given, (value,) = model.ham.input, model.program.inputs
-    return Port(value.name, given.kind, "int64" if value.integer else "float32", tuple(given.axes), given.shape, given.vocabulary)
+    dtype, smallest = "int64" if value.integer else "float32", given.shape if least is None else least.ham.input.shape
+    return Port(value.name, given.kind, dtype, tuple(given.axes), given.shape, smallest, given.vocabulary)
 
 
 def sample(port: Port, batch: int, generator: np.random.Generator) -> NDArray[Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hopgraph.errors import Diagnostic, HopgraphError
 from hopgraph.export.exporter import Options, find_exporter
+from hopgraph.export.lengths import dim_of
 from hopgraph.export.manifest import file_of, finish, set_name, spec_of, started, with_form
 from hopgraph.export.parity import CALIBRATED
 from hopgraph.export.trial import Trial, check_weights
@@ -88,17 +89,18 @@ def _require_fit(run: Run, old: Bundle) -> None:
 
 
 def _replaced(run: Run, old: Bundle, data: Data | None) -> Bundle:
-    trial = Trial.of(run, data, Options())
+    options = Options(dynamic=dim_of(old.manifest))
+    trial = Trial.of(run, data, options)
     graphs = {name for form in old.manifest.forms for name in form.files if name not in _weight_files(form)}
     with new_folder(old.path, force=True) as folder:
-        _write_set(run, old.manifest, folder / SETS, trial, Options())
+        _write_set(run, old.manifest, folder / SETS, trial, options)
         for path in (folder / SETS).iterdir():
             path.rename(folder / path.name)
         (folder / SETS).rmdir()
         for name in graphs:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes((old.path / name).read_bytes())
-        manifest, reference = started(run, folder), trial.reference(run.model)
+        manifest, reference = started(run, folder, trial.lengths), trial.reference(run.model)
         for form in old.manifest.forms:
             fresh = replace(form, parity={}, not_run={})
             manifest = with_form(manifest, trial.of_form(fresh, folder, manifest, reference), folder)

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from hopgraph.errors import Diagnostic, HopgraphError
 from hopgraph.export.exporter import Options, Request, find_exporter
-from hopgraph.export.parity import Reference, through
-from hopgraph.lower.model import Model
+from hopgraph.export.lengths import Lengths
+from hopgraph.export.parity import BATCHES, Reference, through
+from hopgraph.lower.model import Model, compile_model
 from hopgraph.passes.pipeline import CheckedSpec
 from hopgraph.runtime import BundleError, Opening, Predict, Runtime
 from hopgraph.runtime.manifest import Form, Manifest, Parity
@@ -27,19 +28,21 @@ EXAMPLES = 64
 
 @dataclass(frozen=True)
 class Trial:
-    """What forms are tested with: the reference of each set of weights, and the test split where data are at hand."""
+    """What forms are tested with: the reference of each set of weights, the test split where data are at hand, lengths that vary."""
 
     spec: CheckedSpec
     task: Task | None
     data: Data | None
     batches: tuple[int, int, int]
+    lengths: Lengths | None = None
 
     @staticmethod
     def of(run: Run, data: Data | None, options: Options) -> Trial:
-        """With the data as the spec of a run reads them. Raises HopgraphError where they do not fit it."""
+        """With the data as the spec of a run reads them. Raises HopgraphError where they do not fit it, or a dim cannot vary."""
         spec = run.spec
         fitted = None if data is None else fit_data(spec, data, Recipe.model_validate(run.record.recipe))
-        return Trial(spec, None if fitted is None else choose_task(spec, fitted), fitted, options.batches)
+        lengths = None if options.dynamic is None else Lengths.of(spec, options.dynamic)
+        return Trial(spec, None if fitted is None else choose_task(spec, fitted), fitted, options.batches, lengths)
 
     def inputs(self, part: Part, count: int) -> NDArray[Any] | None:
         """The first inputs of a part of the data, as the model reads them, not augmented."""
@@ -49,7 +52,17 @@ class Trial:
 
     def reference(self, model: Model) -> Reference:
         """What forms of a model are compared with."""
-        return Reference.of(model, self.inputs("test", EXAMPLES), self.batches[-1], self.batches[0])
+        whole = Reference.of(model, self.inputs("test", EXAMPLES), self.batches[-1], self.batches[0])
+        if self.lengths is None:
+            return whole
+        return replace(whole, shorter={length: self._shorter(model, self.lengths, length) for length in self.lengths.shorter})
+
+    def _shorter(self, model: Model, lengths: Lengths, length: int) -> Reference:
+        """The model at a shorter length; real inputs are cut to it."""
+        other, given = compile_model(lengths.shorter[length], allow_large=True), self.inputs("test", EXAMPLES)
+        other.load_state_dict(model.state_dict())
+        cut = None if given is None else given.take(range(length), axis=1 + lengths.axis)
+        return Reference.of(other, cut, max(BATCHES), self.batches[0])
 
     def measured(self, predict: Predict) -> dict[str, float]:
         """What the task measures on the test split; nothing without data."""

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .arrays import by
 from .bundle import Session
 from .manifest import Manifest
 from .meaning import Computed, Kind, fit_of, kind_of
-from .parts import in_parts
+from .parts import in_groups
 from .problems import BundleError
 from .record import Array
 from .sources import Item, items, reader_of
@@ -46,8 +47,9 @@ def answer_all(
 ) -> Iterator[Answer]:
     """The answer to each input that `given` stands for, see :func:`hopgraph.runtime.sources.items`, as they come.
 
-    `folder` is the bundle's. Inputs are read and computed `batch` at a time, by default at most 64. One that cannot be read is answered
-    by Failed, and takes nothing from the others. Raises BundleError for `top` or `resize` where they have no meaning for the model.
+    `folder` is the bundle's. Inputs are read and computed `batch` at a time, by default at most 64; those of another length than the
+    rest of them are computed apart. One that cannot be read is answered by Failed, and takes nothing from the others. Raises BundleError
+    for `top` or `resize` where they have no meaning for the model.
     """
     reader = reader_of(folder, session.manifest, resize)
     kind = kind_of(session, reader, top)
@@ -63,14 +65,22 @@ def batch_of(manifest: Manifest) -> int:
 def inputs_of(folder: Path, manifest: Manifest, given: object) -> NDArray[Any]:
     """A batch of all the inputs that `given` stands for, as a session reads them: normalized, texts in windows of the model's length.
 
-    Raises BundleError for the first that cannot be read.
+    Raises BundleError for the first that cannot be read, and where they are of several lengths.
     """
     reader = reader_of(folder, manifest)
     fit = fit_of(reader, manifest)
     found = [fit(item.read(), item.name) for item in items(reader, given)]
     if not found:
         raise BundleError("input-invalid", "no input was given")
+    if len({each.shape for each in found}) > 1:
+        message = f"the inputs are of several lengths, {_listed_shapes(found)}, and their outputs are no one array"
+        raise BundleError("input-invalid", message, helps=("ask for `answers`, which come one by one, or give inputs of one length",))
     return np.stack(found)
+
+
+def _listed_shapes(found: Sequence[NDArray[Any]]) -> str:
+    smallest, largest = min(each.shape for each in found), max(each.shape for each in found)
+    return f"{by(smallest)} and {by(largest)} among them"
 
 
 def _chunks(found: Iterator[Item], size: int) -> Iterator[list[Item]]:
@@ -81,7 +91,7 @@ def _chunks(found: Iterator[Item], size: int) -> Iterator[list[Item]]:
 def _answered(session: Session, kind: Kind, chunk: Sequence[Item]) -> Iterator[Answer]:
     read = [_read(item, kind) for item in chunk]
     fitting = [found[1] for found in read if not isinstance(found, BundleError)]
-    outputs = iter(in_parts(session, session.form, np.stack(fitting)) if fitting else ())
+    outputs = iter(in_groups(session, session.form, fitting))
     for item, found in zip(chunk, read, strict=True):
         yield Failed(item.name, found) if isinstance(found, BundleError) else _one(kind, item.name, found[0], next(outputs))
 

@@ -49,12 +49,12 @@ class Numbers:
 
     def arrange(self, array: NDArray[Any], name: str) -> NDArray[Any]:
         """One input [...], or several [count, ...]."""
-        shape = self.port.shape
+        rank, shape = len(self.port.shape), array.shape[-len(self.port.shape) :]
         if array.dtype.kind not in "fiu":
             raise BundleError("input-invalid", f"`{name}` holds {array.dtype}, and the model reads numbers")
-        if array.shape[-len(shape) :] != shape or array.ndim - len(shape) not in (0, 1):
-            message = f"`{name}` is {by(array.shape)}, and the model reads {by(shape)} ({by(self.port.axes)}), or several of them"
-            raise BundleError("input-invalid", message)
+        if not self.port.holds(shape) or array.ndim - rank not in (0, 1):
+            wanted = f"{by(self.port.sizes)} ({by(self.port.axes)})"
+            raise BundleError("input-invalid", f"`{name}` is {by(array.shape)}, and the model reads {wanted}, or several of them")
         return array.reshape(-1, *shape)
 
     def finish(self, row: NDArray[Any], name: str) -> NDArray[Any]:
@@ -65,7 +65,7 @@ class Numbers:
         """No other file holds numbers of any shape."""
         if not os.path.exists(path):  # noqa: PTH110 (Path.exists raises for names that are too long)
             raise missing(path)
-        message = f"`{path}` is no {ARRAY} file, and the model reads arrays of {by(self.port.shape)} ({by(self.port.axes)})"
+        message = f"`{path}` is no {ARRAY} file, and the model reads arrays of {by(self.port.sizes)} ({by(self.port.axes)})"
         raise BundleError("input-invalid", message, helps=("write the array by `numpy.save`",))
 
 

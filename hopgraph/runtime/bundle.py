@@ -81,7 +81,8 @@ class Bundle:
     def predict(self, images: object) -> Array:
         """Outputs [count, ...] for images, texts or arrays, by the default session; see :func:`hopgraph.runtime.sources.items`.
 
-        Raises BundleError for the first that cannot be read.
+        Raises BundleError for the first that cannot be read, and for inputs of several lengths, whose outputs are no one array:
+        :meth:`answers` takes them.
         """
         from .answers import inputs_of
         from .parts import in_parts
@@ -159,8 +160,8 @@ def _listed(names: Iterable[str]) -> str:
 
 def checked(port: Port, inputs: NDArray[Any]) -> NDArray[Any]:
     """A batch as the model reads it, in the port's dtype. Raises BundleError where it is of another kind, shape or range."""
-    wanted = by(("batch", *port.shape))
-    if inputs.ndim != len(port.shape) + 1 or inputs.shape[1:] != port.shape:
+    wanted = by(("batch", *port.sizes))
+    if inputs.ndim == 0 or not port.holds(inputs.shape[1:]):
         raise _invalid(f"the model reads {wanted} ({by(('batch', *port.axes))}), and was given {by(inputs.shape)}")
     if inputs.shape[0] == 0:
         raise _invalid("the batch is empty")

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, TextIO
 import numpy as np
 
 from .answers import Answer, Failed, answer_all, batch_of
+from .arrays import by
 from .bundle import Bundle
 from .manifest import Manifest
 from .problems import BundleError
@@ -50,6 +51,9 @@ class Request:
 def predict(request: Request, stdin: BinaryIO, out: TextIO, err: TextIO) -> int:
     """Answer every input as it comes. Gives the exit status, 1 where one had no answer. Raises BundleError where none can have one."""
     bundle = Bundle.open(request.bundle)
+    if request.output and bundle.manifest.output.varies:
+        message = f"`-o` writes one array, and `{bundle.manifest.name}` gives {by(bundle.manifest.output.sizes)} numbers"
+        raise BundleError("bad-value", message, helps=("leave it out, and call `Bundle.predict` with inputs of one length",))
     given = list(_given(request, bundle.manifest, stdin))
     with rows(request.output, bundle.manifest.output.shape, request.force) if request.output else nullcontext() as outputs:
         session = bundle.session(request.runtime, request.dtype, request.device, request.threads, request.weights)

@@ -32,7 +32,8 @@ class SpecSource:
 class Port:
     """The input or the output of the model. Its first dimension, the batch, is not among the axes.
 
-    `kind` is image, tokens, tensor or state; `vocabulary` the number of tokens, where there are any; `dtype` float32 or int64.
+    `kind` is image, tokens, tensor or state; `vocabulary` the number of tokens, where there are any; `dtype` float32 or int64. `shape`
+    are the largest sizes and `least` the smallest: they are equal but for the axis whose length may vary, if there is one.
     """
 
     name: str
@@ -40,7 +41,33 @@ class Port:
     dtype: str
     axes: tuple[str, ...]
     shape: tuple[int, ...]
+    least: tuple[int, ...]
     vocabulary: int | None
+
+    def __post_init__(self) -> None:
+        if len(self.least) != len(self.shape) or any(least > most for least, most in zip(self.least, self.shape, strict=True)):
+            raise ValueError(f"`{self.name}` has the sizes {list(self.shape)}, and {list(self.least)} cannot be the smallest of them")
+
+    @property
+    def varies(self) -> bool:
+        """Whether a length may vary."""
+        return self.least != self.shape
+
+    @property
+    def sizes(self) -> tuple[str, ...]:
+        """The sizes as they are read: `64`, or `1 to 64`."""
+        pairs = zip(self.least, self.shape, strict=True)
+        return tuple(str(most) if least == most else f"{least} to {most}" for least, most in pairs)
+
+    @property
+    def symbolic(self) -> tuple[int, ...]:
+        """The sizes with -1 in the place of the one that may vary, as protocols write it."""
+        return tuple(most if least == most else -1 for least, most in zip(self.least, self.shape, strict=True))
+
+    def holds(self, shape: tuple[int, ...]) -> bool:
+        """Whether a shape, without the batch, is one of the port's."""
+        ranges = zip(self.least, shape, self.shape, strict=False)
+        return len(shape) == len(self.shape) and all(least <= size <= most for least, size, most in ranges)
 
 
 @dataclass(frozen=True)

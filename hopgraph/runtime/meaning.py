@@ -130,18 +130,21 @@ def _speaks(manifest: Manifest) -> bool:
 
 
 def fit_of(reader: Reader, manifest: Manifest) -> Fit:
-    """What makes an input as long as the model reads: only texts are longer or shorter."""
+    """What makes an input as long as the model reads: only texts are longer or shorter. Where lengths vary nothing is filled up."""
     if not isinstance(reader, Tokens):
         return lambda found, name: found
-    return (lambda found, name: window(found, manifest.input.shape[0])) if _speaks(manifest) else _exactly(manifest)
+    if not _speaks(manifest):
+        return _exactly(manifest)
+    (most,) = manifest.input.shape
+    return (lambda found, name: found[-most:]) if manifest.input.varies else (lambda found, name: window(found, most))
 
 
 def _exactly(manifest: Manifest) -> Fit:
     """A model that sees all tokens at once must be given as many as it reads: fillers would change its output."""
 
     def fit(tokens: NDArray[Any], name: str) -> NDArray[Any]:
-        if tokens.shape != manifest.input.shape:
-            message = f"`{name}` has {len(tokens)} tokens, and `{manifest.name}` reads {by(manifest.input.shape)}, each with sight of all"
+        if not manifest.input.holds(tokens.shape):
+            message = f"`{name}` has {len(tokens)} tokens, and `{manifest.name}` reads {by(manifest.input.sizes)}, each with sight of all"
             raise BundleError("input-invalid", message, helps=("give as many",))
         return tokens
 

@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .cuda import device_count, library
 from .problems import BundleError
 from .record import Array, Opening, Predict, Runtime
 
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
+TENSORRT = "TensorrtExecutionProvider"
 
 KEEP_ONE = {"session.disable_prepacking": "1"}
 """Options for a model that reads a matrix of weights in several places: ONNX Runtime would lay it out anew for each of them."""
@@ -24,11 +26,26 @@ def _missing() -> str | None:
     return None if find_spec("onnxruntime") else "onnxruntime is not installed (pip install 'hopgraph[cpu]')"
 
 
-def _open(opening: Opening) -> Predict:
-    """A session. Raises BundleError where the device is not there, or the session cannot be had on it."""
+def lacking(provider: str) -> str | None:
+    """Why nothing can be run by a provider here, None where something can."""
+    absent = _missing()
+    if absent is not None:
+        return absent
     ort: Any = import_module("onnxruntime")
-    provider = _provider(opening.device, ort.get_available_providers())
-    options, kept = _options(ort, opening, provider)
+    if provider not in ort.get_available_providers():
+        return f"this onnxruntime has no {provider} (install onnxruntime-gpu in its place: pip install 'hopgraph[gpu]')"
+    return None if provider == CPU or device_count(library()) else "no GPU"
+
+
+def _open(opening: Opening) -> Predict:
+    ort: Any = import_module("onnxruntime")
+    return open_by(opening, _provider(opening.device, ort.get_available_providers()))
+
+
+def open_by(opening: Opening, provider: str) -> Predict:
+    """A session by a provider. Raises BundleError where the device is not there, or the session cannot be had on it."""
+    ort: Any = import_module("onnxruntime")
+    options, kept = _options(opening, provider)
     session = _session(ort, opening, options, provider)
     del kept  # the session has copied what it reads of other weights
     if provider not in session.get_providers():
@@ -49,14 +66,21 @@ def _provider(device: str, available: list[str]) -> str:
     return CUDA if device != "cpu" and CUDA in available else CPU
 
 
-def _options(ort: Any, opening: Opening, provider: str) -> tuple[Any, list[Any]]:
-    """The options of a session, and the buffers that it reads while it is made."""
+def session_options(provider: str, threads: int | None) -> Any:
+    """Options of a session, which is quiet, and refuses to run a node on the CPU where it is to run on a GPU."""
+    ort: Any = import_module("onnxruntime")
     options = ort.SessionOptions()
-    options.intra_op_num_threads = opening.threads or 0
+    options.intra_op_num_threads = threads or 0
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
-    if provider == CUDA:
+    if provider != CPU:
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+    return options
+
+
+def _options(opening: Opening, provider: str) -> tuple[Any, list[Any]]:
+    """The options of a session, and the buffers that it reads while it is made."""
+    options = session_options(provider, opening.threads)
     if opening.form.facts.get("shared"):
         for name, value in KEEP_ONE.items():
             options.add_session_config_entry(name, value)

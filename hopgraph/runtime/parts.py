@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,18 @@ def in_parts(session: Callable[[NDArray[Any]], Array], form: Form, inputs: NDArr
     least, most = limits(form)
     parts = [inputs[start : start + most] for start in range(0, len(inputs), most)]
     return np.concatenate([session(_filled(part, least))[: len(part)] for part in parts])
+
+
+def in_groups(session: Callable[[NDArray[Any]], Array], form: Form, inputs: Sequence[NDArray[Any]]) -> list[Array]:
+    """The output of each of several inputs, in their order; those of one shape are computed together."""
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for place, given in enumerate(inputs):
+        groups.setdefault(given.shape, []).append(place)
+    outputs: dict[int, Array] = {}
+    for places in groups.values():
+        found = in_parts(session, form, np.stack([inputs[place] for place in places]))
+        outputs.update(zip(places, found, strict=True))
+    return [outputs[place] for place in range(len(inputs))]
 
 
 def _filled(part: NDArray[Any], least: int) -> NDArray[Any]:

@@ -38,8 +38,9 @@ class Batch:
 class Batcher:
     """A queue and the one thread that runs the model on what is in it.
 
-    Jobs are taken in order, as many as fit into `max_rows`, but at least one: with `max_rows` 0 each runs alone. While there are fewer
-    rows, the oldest job waits up to `max_delay` seconds for others. `tell` is called after every run, in the thread.
+    Jobs are taken in order, as many as fit into `max_rows`, but at least one: with `max_rows` 0 each runs alone. Those with rows of
+    another length than the oldest wait for the next run. While there are fewer rows, the oldest job waits up to `max_delay` seconds for
+    others. `tell` is called after every run, in the thread.
     """
 
     def __init__(self, predict: Predict, max_rows: int, max_delay: float, tell: Callable[[Batch], object]) -> None:
@@ -76,13 +77,22 @@ class Batcher:
 
     def _take(self) -> list[Job]:
         taken: list[Job] = []
+        passed: list[Job] = []
         rows = 0
-        while self._jobs and (not taken or rows + len(self._jobs[0].rows) <= self._max_rows):
-            job = self._jobs.popleft()
+        while self._jobs:
+            job = self._jobs[0]
+            alike = not taken or job.rows.shape[1:] == taken[0].rows.shape[1:]
+            if alike and taken and rows + len(job.rows) > self._max_rows:
+                break
+            self._jobs.popleft()
+            if not alike:
+                passed.append(job)
+                continue
             self._rows -= len(job.rows)
             if job.future.set_running_or_notify_cancel():
                 taken.append(job)
                 rows += len(job.rows)
+        self._jobs.extendleft(reversed(passed))
         return taken
 
     def _answer(self, jobs: Sequence[Job]) -> None:

@@ -18,14 +18,14 @@ def server_metadata() -> dict[str, object]:
 
 
 def model_metadata(session: Session) -> dict[str, object]:
-    """The model's name, its versions, what runs it, and its input and output; -1 is the batch."""
+    """The model's name, its versions, what runs it, and its input and output; -1 is the batch, and a length that may vary."""
     manifest = session.manifest
     ports = {"inputs": [_port(manifest.input)], "outputs": [_port(manifest.output)]}
     return {"name": manifest.name, "versions": [VERSION], "platform": session.runtime.name, **ports}
 
 
 def _port(port: Port) -> dict[str, object]:
-    return {"name": port.name, "datatype": DATATYPES[port.dtype], "shape": [-1, *port.shape]}
+    return {"name": port.name, "datatype": DATATYPES[port.dtype], "shape": [-1, *port.symbolic]}
 
 
 def model_config(session: Session, settings: Settings) -> dict[str, object]:
@@ -38,7 +38,7 @@ def model_config(session: Session, settings: Settings) -> dict[str, object]:
 
 
 def _config_port(port: Port) -> dict[str, object]:
-    return {"name": port.name, "data_type": f"TYPE_{DATATYPES[port.dtype]}", "dims": port.shape}
+    return {"name": port.name, "data_type": f"TYPE_{DATATYPES[port.dtype]}", "dims": port.symbolic}
 
 
 def model_index(session: Session, ready: bool) -> list[dict[str, str]]:

@@ -10,16 +10,25 @@ import numpy as np
 import pytest
 
 import hopgraph
-from hopgraph.bench import measure as measuring
+from hopgraph.bench import runtimes
+from hopgraph.bench.bench import Order, bench
+from hopgraph.bench.bench_table import bench_table
+from hopgraph.bench.candidates import Candidate, candidates, require
 from hopgraph.bench.compare import Plan, compare
 from hopgraph.bench.energy import trace
-from hopgraph.bench.measure import Candidate, candidates, measure
+from hopgraph.bench.measure import Effort, measure
 from hopgraph.bench.report import render, shown
 from hopgraph.bench.results import Comparison
-from hopgraph.bench.table import bench_table, comparison_table, timing_text
+from hopgraph.bench.table import comparison_table, timing_text
+from hopgraph.bench.timing import Timing
 from hopgraph.bench.variants import require_variants
 from hopgraph.errors import HopgraphError
+from hopgraph.export.exporter import find_runtime
+from hopgraph.export.manifest import spec_of
+from hopgraph.program.cost import cost_of
 from hopgraph.runtime import Bundle
+from hopgraph.runtime.cuda import device_count, library
+from hopgraph.runtime.engine import TENSORRT
 from hopgraph.train.data import Images
 from hopgraph.train.recipe import Recipe
 from hopgraph.train.run import Run
@@ -105,42 +114,76 @@ def test_energy_traces_are_of_the_dynamics_only_where_all_is_tied(runs: dict[str
 
 
 def test_candidates_are_all_runtimes_that_know_a_file(bundles: dict[str, Bundle]) -> None:
-    found = candidates([bundles["broken"]], None)
-    assert [candidate.runtime for candidate in found] == ["pytorch", "onnxruntime", "tensorrt"]
+    found = candidates([bundles["broken"]])
+    if TENSORRT.missing():
+        assert [candidate.runtime for candidate in found] == ["pytorch", "onnxruntime", "tensorrt"]
     with pytest.raises(HopgraphError, match="runtime-unknown") as caught:
         candidates([bundles["broken"]], ["onnxrutime"])
     assert "rename it to `onnxruntime`" in str(caught.value)
 
 
-def test_a_bundle_against_itself_shows_no_difference_that_is_large(bundles: dict[str, Bundle]) -> None:
-    same = bundles["symmetric"]
-    measured = measure([*candidates([same], ["onnxruntime"]), *candidates([same], ["onnxruntime"])], (4,))
-    assert len(measured.timings) in (1, 2)
-    for timing in measured.timings:
-        assert 0 < timing.median <= timing.p90
-        assert timing.throughput == pytest.approx(4 / timing.median)
-    table = bench_table(measured)
-    assert len(table.rows[0]) == len(table.columns)
+def test_everything_is_listed_and_what_cannot_run_has_its_reason(bundles: dict[str, Bundle]) -> None:
+    found = {item.runtime: item for item in candidates([bundles["broken"]], everything=True)}
+    package = next(form.facts["package"] for form in bundles["broken"].manifest.forms if form.exporter == "tensorrt")
+    engine = package.replace("_", "-")
+    assert list(found) == ["pytorch", "pytorch-compiled", "onnxruntime", "onnxruntime-cuda", "onnxruntime-tensorrt", engine]
+    assert found["onnxruntime"].reason is None
+    if not device_count(library()):
+        assert all(found[name].reason for name in ("onnxruntime-cuda", "onnxruntime-tensorrt", engine))
+        with pytest.raises(HopgraphError, match=r"runtime-unavailable.*`onnxruntime-cuda` cannot run"):
+            require([found["onnxruntime"], found["onnxruntime-cuda"]])
+
+
+def test_an_engine_is_found_by_either_name(bundles: dict[str, Bundle]) -> None:
+    assert [item.runtime for item in candidates([bundles["broken"]], ["tensorrt"])] == ["tensorrt"]
+    with pytest.raises(HopgraphError, match="has no file that `triton-onnxruntime` can run"):
+        candidates([bundles["broken"]], ["triton-onnxruntime"])
+
+
+def test_eager_pytorch_is_the_exporters_own(bundles: dict[str, Bundle]) -> None:
+    bundle = bundles["vanilla"]
+    given = np.random.default_rng(0).standard_normal((3, *bundle.manifest.input.shape)).astype(np.float32)
+    own, ours = (bundle.session(find(name))(given) for find in (find_runtime, runtimes.find) for name in ("pytorch",))
+    assert np.array_equal(own, ours)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated:DeprecationWarning")  # torch's own, where it compiles
+@pytest.mark.skipif(runtimes.COMPILED.missing() is not None, reason=f"torch.compile cannot work here: {runtimes.COMPILED.missing()}")
+def test_compiled_pytorch_computes_the_same(bundles: dict[str, Bundle]) -> None:
+    bundle = bundles["vanilla"]
+    given = np.random.default_rng(0).standard_normal((3, *bundle.manifest.input.shape)).astype(np.float32)
+    own, fast = bundle.session(find_runtime("pytorch"))(given), bundle.session(runtimes.COMPILED)(given)
+    assert np.allclose(own, fast, rtol=1e-5, atol=1e-5)
+
+
+def test_a_bundle_against_its_own_graph(bundles: dict[str, Bundle]) -> None:
+    bundle = bundles["symmetric"]
+    order = Order((bundle.path,), ("onnxruntime",), (4,), 1, bundle.path / "model.onnx", Effort(1, 3, 0.001))
+    found = bench(order)
+    other, own = found.measured.timings
+    assert (other.candidate.bundle, own.candidate.bundle) == (str(bundle.path / "model.onnx"), str(bundle.path))
+    assert own.baseline == other.baseline == other.candidate
+    assert all(0 < item.median <= item.p90 for item in (other, own))
+    assert own.throughput == pytest.approx(4 / own.median)
+    assert other.least is None
+    assert own.least == found.limits["cpu"].seconds(cost_of(spec_of(bundle.manifest).program), 4)
+    record = json.loads(json.dumps(found.record()))
+    assert record["machine"]["threads"] == "1"
+    assert [item["of_the_limit"] is None for item in record["timings"]] == [True, False]
+    assert len(bench_table(found.measured).rows) == 2
 
 
 def test_a_worker_that_cannot_start_is_a_diagnostic(tmp_path: Path) -> None:
-    with pytest.raises(HopgraphError, match=r"runtime-unavailable.*ended:"):
-        measure([Candidate(str(tmp_path), "none", "onnxruntime", "float32")], (1,))
-
-
-def test_the_ratio_and_its_interval() -> None:
-    generator = np.random.default_rng(0)
-    baseline = generator.uniform(1, 1.02, 15)
-    ratio, low, high = measuring._ratio(baseline * 1.5, baseline)  # pyright: ignore[reportPrivateUsage]
-    assert (ratio, low, high) == (pytest.approx(1.5), pytest.approx(1.5), pytest.approx(1.5))
-    _, low, high = measuring._ratio(generator.uniform(0.8, 1.25, 15), generator.uniform(0.8, 1.25, 15))  # pyright: ignore[reportPrivateUsage]
-    assert low < 1 < high
+    lost = Candidate(str(tmp_path), "none", "onnxruntime", "float32")
+    with pytest.raises(HopgraphError, match=r"runtime-unavailable.*is not a bundle"):
+        measure([lost], (1,), required=True)
 
 
 def test_a_ratio_whose_interval_holds_one_is_no_difference() -> None:
     candidate = Candidate("b", "v", "onnxruntime", "float32")
-    assert timing_text(measuring.Timing(candidate, 1, 0.001, 0.002, 9, 1.1, 0.9, 1.3)) == "1.00 ms (no difference)"
-    assert timing_text(measuring.Timing(candidate, 1, 0.001, 0.002, 9, 1.1, 1.05, 1.3)) == "1.00 ms (1.10x)"
+    assert timing_text(Timing(candidate, 1, 0.001, 0.002, 9, 1.1, 0.9, 1.3)) == "1.00 ms (no difference)"
+    assert timing_text(Timing(candidate, 1, 0.001, 0.002, 9, 1.1, 1.05, 1.3)) == "1.00 ms (1.10x)"
 
 
 def test_variants_to_compare_are_named_once() -> None:

@@ -153,10 +153,12 @@ def test_a_card_of_imported_weights_says_that_they_were_not_trained_here() -> No
 
 def test_a_card_of_a_language_model_names_its_tokens() -> None:
     small = small_manifest()
-    tokens = replace(small.input, kind="tokens", dtype="int64", axes=("n",), shape=(12,), vocabulary=300)
+    tokens = replace(small.input, kind="tokens", dtype="int64", axes=("n",), shape=(12,), least=(1,), vocabulary=300)
     text = card(replace(small, input=tokens, mean=(), std=(), labels=(), tokenizer="tokenizer.json", task="language"))
     assert "It knows 300 tokens, those of `tokenizer.json`." in text
     assert "hopgraph predict BUNDLE text.txt" in text
+    assert "| reads | `image` | int64 | batch, n | batch x 1 to 12 |" in text
+    assert "# int64 [batch, 1 to 12]" in text
     assert "normalized" not in text
 
 

@@ -12,8 +12,9 @@ import pytest
 import torch
 
 import hopgraph
+from hopgraph.bench.candidates import candidates
 from hopgraph.bench.compare import Plan, compare
-from hopgraph.bench.measure import candidates, measure
+from hopgraph.bench.measure import measure
 from hopgraph.errors import HopgraphError, Source
 from hopgraph.export.bundle import export
 from hopgraph.passes.pipeline import CheckedSpec, load

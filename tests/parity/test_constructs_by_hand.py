@@ -64,7 +64,7 @@ variants:
 
 @pytest.mark.parametrize("variant", [None, "causal"])
 def test_a_query_pull_of_its_own_is_torch_multihead_attention(variant: str | None) -> None:
-    """W_O is the return of the query's own pull, W_V the key that it sees (DESIGN: 2 matrices tied, 4 as standard attention)."""
+    """W_O is the return of the query's own pull, W_V the key that it sees (2 matrices tied, 4 as standard attention)."""
     model = compiled(ATTENTION, variant)
     theirs = nn.MultiheadAttention(6, 3, batch_first=True, dtype=torch.float64)
     query, key, seen = (weight(model, f"attention.{name}.dense.weight") for name in ("query", "key", "own_query.key"))

@@ -20,10 +20,10 @@ SURE = np.float32(3)
 """The logit of the token that the toy language model expects; that of every other is 0."""
 
 
-def port(kind: str, *shape: int, vocabulary: int | None = None) -> Port:
+def port(kind: str, *shape: int, least: tuple[int, ...] | None = None, vocabulary: int | None = None) -> Port:
     names = {"image": ("channels", "height", "width"), "tokens": ("length",)}
     axes = names.get(kind, tuple(f"axis{index}" for index in range(len(shape))))
-    return Port(kind, kind, "int64" if kind == "tokens" else "float32", axes, shape, vocabulary)
+    return Port(kind, kind, "int64" if kind == "tokens" else "float32", axes, shape, shape if least is None else least, vocabulary)
 
 
 def manifest_of(given: Port, output: tuple[int, ...], **fields: Any) -> Manifest:

@@ -35,7 +35,29 @@ def manifest(reads: Port, gives: Port, labels: tuple[str, ...]) -> Manifest:
     none: dict[str, Any] = {}
     told: tuple[Any, ...] = ()
     return Manifest(
-        3, "stub", "default", "", spec, none, 0, reads, gives, told, told, labels, None, "", "", none, told, none, none, told, told, told
+        4,
+        "stub",
+        "default",
+        "",
+        spec,
+        none,
+        0,
+        reads,
+        gives,
+        None,
+        told,
+        told,
+        labels,
+        None,
+        "",
+        "",
+        none,
+        told,
+        none,
+        none,
+        told,
+        told,
+        told,
     )
 
 
@@ -57,11 +79,13 @@ def tokens(inputs: NDArray[Any]) -> Array:
     return np.stack([inputs, 2 * inputs], -1).astype(np.float32)
 
 
-IMAGE = Port("image", "image", "float32", ("channels", "height", "width"), (1, 2, 3), None)
-TOKENS = Port("tokens", "tokens", "int64", ("n",), (4,), 7)
+IMAGE = Port("image", "image", "float32", ("channels", "height", "width"), (1, 2, 3), (1, 2, 3), None)
+TOKENS = Port("tokens", "tokens", "int64", ("n",), (4,), (4,), 7)
+TEXTS = Port("tokens", "tokens", "int64", ("n",), (4,), (1,), 7)
 MODELS = {
-    "image": (manifest(IMAGE, Port("numbers", "tensor", "float32", ("classes",), (3,), None), LABELS), pictures),
-    "tokens": (manifest(TOKENS, Port("numbers", "tensor", "float32", ("n", "v"), (4, 2), None), ()), tokens),
+    "image": (manifest(IMAGE, Port("numbers", "tensor", "float32", ("classes",), (3,), (3,), None), LABELS), pictures),
+    "tokens": (manifest(TOKENS, Port("numbers", "tensor", "float32", ("n", "v"), (4, 2), (4, 2), None), ()), tokens),
+    "texts": (manifest(TEXTS, Port("numbers", "tensor", "float32", ("n", "v"), (4, 2), (1, 2), None), ()), tokens),
 }
 
 

@@ -15,8 +15,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from hopgraph.errors import HopgraphError
+from hopgraph.runtime.record import Array
 from hopgraph.serve.batching import Batch, Batcher
 from hopgraph.serve.server import listen
 from tests.serve.conftest import Starter
@@ -190,6 +192,49 @@ def test_the_oldest_job_waits_no_longer_than_it_must() -> None:
     batcher = Batcher(lambda rows: rows, 64, 0.05, told.append)
     batcher.submit(np.zeros((1, 2), np.float32)).result(DEADLINE)
     assert told[0].waited[0] >= 0.05
+
+
+def test_jobs_of_another_length_wait_for_the_next_run() -> None:
+    shapes: list[tuple[int, ...]] = []
+
+    def predict(rows: NDArray[Any]) -> Array:
+        shapes.append(rows.shape)
+        return rows * 2
+
+    batcher = Batcher(predict, 5, 3600.0, lambda _: None)
+    lengths = [2, 3, 2, 3, 3]
+    futures = [batcher.submit(np.full((1, length), number, np.float32)) for number, length in enumerate(lengths)]
+    assert futures[0].result(DEADLINE).tolist() == [[0, 0]]
+    assert futures[2].result(DEADLINE).tolist() == [[4, 4]]
+    futures += [batcher.submit(np.full((1, 3), number, np.float32)) for number in (5, 6)]
+    for number in (1, 3, 4, 5, 6):
+        assert futures[number].result(DEADLINE).tolist() == [[2 * number] * 3]
+    assert shapes == [(2, 2), (5, 3)]
+
+
+def test_requests_of_any_length_at_once(serving: Starter) -> None:
+    server = serving("texts")
+    metadata = server.get("/v2/models/stub").json()
+    assert [port["shape"] for port in (*metadata["inputs"], *metadata["outputs"])] == [[-1, -1], [-1, -1, 2]]
+    config = server.get("/v2/models/stub/config").json()
+    assert (config["input"][0]["dims"], config["output"][0]["dims"]) == ([-1], [-1, 2])
+
+    def ask(length: int) -> Answer:
+        tensor = {"name": "tokens", "datatype": "INT64", "shape": [1, length], "data": list(range(length))}
+        return server.infer({"inputs": [tensor]})
+
+    with ThreadPoolExecutor(16) as pool:
+        lengths = [1 + number % 4 for number in range(64)]
+        answers = list(pool.map(ask, lengths))
+    for length, answer in zip(lengths, answers, strict=True):
+        (output,) = answer.json()["outputs"]
+        assert output["shape"] == [1, length, 2]
+        assert output["data"] == [number * factor for number in range(length) for factor in (1, 2)]
+    refused = ask(5)
+    assert (refused.status, refused.json()) == (
+        400,
+        {"error": "the model reads batch x 1 to 4 (batch x n), and was given 1 x 5"},
+    )
 
 
 # --- the end ----------------------------------------------------------------------------------------------------------

@@ -63,6 +63,27 @@ def test_eight_bits_reach_the_engine(dtype: str, variant: str, tmp_path: Path) -
     assert facts["calibrated_on"] == 64
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_an_engine_takes_every_length(dtype: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The builder refuses a profile that does not hold the lengths of the graph; its range is what it was told."""
+    orders: list[Order] = []
+
+    def noted(package: Any, order: Order) -> builder.Plan:
+        orders.append(order)
+        return build_engine(package, order)
+
+    monkeypatch.setattr(exporter, "build_engine", noted)
+    transformer = random_model("masked_mixer", "transformer,text", ("dims.T=16", "dims.C=16", "dims.depth=2"))
+    request = request_of(transformer, dtype)
+    result = exporter.build(replace(request, options=replace(request.options, dynamic="T")), tmp_path)
+    assert (orders[0].given, orders[0].shapes, orders[0].batches) == ("tokens", ((1,), (16,), (16,)), BATCHES)
+    assert set(result.facts["products"]) == {dtype}
+    assert result.facts["dynamic"] == "T"
+    fixed = replace(orders[0], graph=exporter.graph_of(replace(request, options=replace(request.options, dynamic="T")), tmp_path))
+    with pytest.raises(HopgraphError, match="tensorrt_rtx refuses the model"):
+        build_engine(trt, replace(fixed, shapes=((1, 1), (16, 1), (16, 1))))
+
+
 @pytest.mark.parametrize("dtype", ["float16", "int8"])
 @pytest.mark.parametrize("steps", ["unroll", "loop"])
 def test_attention_in_steps_builds_either_way(dtype: str, steps: str, tmp_path: Path) -> None:
@@ -138,7 +159,7 @@ def test_an_engine_in_a_wider_type_than_asked_is_refused(model: Model, tmp_path:
 def test_a_graph_that_the_parser_refuses_is_told(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"no model")
     with pytest.raises(HopgraphError, match="tensorrt_rtx refuses the model"):
-        build_engine(trt, Order(tmp_path / "model.onnx", "float32", "image", (1, 8, 8), BATCHES, ()))
+        build_engine(trt, Order(tmp_path / "model.onnx", "float32", "image", ((1, 8, 8), (1, 8, 8), (1, 8, 8)), BATCHES, ()))
 
 
 @pytest.mark.parametrize("dtype", [*FLOATS, "int8", "fp8"])

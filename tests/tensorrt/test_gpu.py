@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -10,12 +11,13 @@ import numpy as np
 import pytest
 
 from exporters import tensorrt as exporter
+from hopgraph.export.lengths import at_length
 from hopgraph.export.parity import TOLERANCE, reference, relative_error
-from hopgraph.lower.model import Model
+from hopgraph.lower.model import Model, compile_model
 from hopgraph.runtime.engine import TENSORRT, open_engine
 from hopgraph.runtime.manifest import File, Form, Manifest
 from hopgraph.runtime.record import Opening
-from tests.tensorrt.conftest import BATCHES, request_of
+from tests.tensorrt.conftest import BATCHES, random_model, request_of
 
 
 @pytest.mark.gpu
@@ -28,3 +30,20 @@ def test_an_engine_computes_what_the_model_computes(model: Model, dtype: str, tm
     predict = open_engine(Opening(tmp_path, manifest, form))
     given = [np.random.default_rng(size).standard_normal((size, 1, 8, 8)).astype(np.float32) for size in (1, 2, 7, BATCHES[-1])]
     assert relative_error([predict(batch) for batch in given], reference(model, given)) <= TOLERANCE[dtype]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(TENSORRT.missing() is not None, reason=f"no engine can run here: {TENSORRT.missing()}")
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_an_engine_computes_every_length(dtype: str, tmp_path: Path) -> None:
+    transformer = random_model("masked_mixer", "transformer,text", ("dims.T=16", "dims.C=16", "dims.depth=2"))
+    request = request_of(transformer, dtype)
+    built = exporter.build(replace(request, options=replace(request.options, dynamic="T")), tmp_path)
+    form = Form("tensorrt", dtype, built.file, built.files, {}, {}, built.facts)
+    manifest = cast("Manifest", SimpleNamespace(files=(File(built.file, 0, "0" * 64),)))
+    predict = open_engine(Opening(tmp_path, manifest, form))
+    for length in (1, 2, 7, 16):
+        model = compile_model(at_length(transformer.spec, "T", length))
+        model.load_state_dict(transformer.state_dict())
+        tokens = np.random.default_rng(length).integers(256, size=(3, length))
+        assert relative_error([predict(tokens)], reference(model, [tokens])) <= TOLERANCE[dtype]
