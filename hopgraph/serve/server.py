@@ -6,6 +6,7 @@ import asyncio
 import errno
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from types import FrameType
 from typing import Any
 
@@ -14,6 +15,7 @@ import uvicorn
 
 from hopgraph.errors import Diagnostic, HopgraphError
 from hopgraph.runtime.bundle import Session
+from hopgraph.runtime.parts import in_parts, limits
 from hopgraph.serve.connection import Connection
 from hopgraph.serve.service import Service
 from hopgraph.serve.settings import Settings
@@ -42,11 +44,14 @@ def say(text: str) -> None:
 def serve(session: Session, settings: Settings, tell: Callable[[str], object] = say) -> bool:
     """Serve a model until SIGTERM or SIGINT; `tell` is given the address once it is listened at.
 
+    A form that takes fewer rows at once than `max_batch`, as an engine may, is given no more.
+
     Then the server is not ready any more and takes no requests; those in flight may end within the time of grace. Returns whether they
     did: where it is False, some were cut off, and the model may still run in its thread. A second signal cuts them off at once.
     Raises HopgraphError where it cannot listen there.
     """
     listener = listen(settings.host, settings.port)
+    settings = replace(settings, max_batch=min(settings.max_batch, limits(session.form)[1]))
     warm_up(session, settings.max_batch)
     host, port = listener.getsockname()[:2]
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
@@ -81,7 +86,7 @@ def warm_up(session: Session, rows: int) -> None:
     """Run the model on the least and the largest batch, which takes longer the first time."""
     port = session.manifest.input
     for batch in (1, rows):
-        session(np.zeros((batch, *port.shape), port.dtype))
+        in_parts(session, session.form, np.zeros((batch, *port.shape), port.dtype))
 
 
 async def _run(session: Session, settings: Settings, listener: socket.socket, started: Callable[[], object]) -> bool:

@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -20,6 +21,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from hopgraph.runtime.bundle import Session
+from hopgraph.runtime.parts import in_parts
 from hopgraph.runtime.record import Array
 from hopgraph.serve.batching import Batcher
 from hopgraph.serve.body import read_body
@@ -40,7 +42,7 @@ class Service:
         self.session, self.settings = session, settings
         self.metrics, self.gate = Metrics(), Gate(settings)
         joined, delay = (settings.max_batch, settings.max_delay_s) if settings.batching else (0, 0.0)
-        self._batcher = Batcher(session, joined, delay, self.metrics.batch)
+        self._batcher = Batcher(partial(in_parts, session, session.form), joined, delay, self.metrics.batch)
 
     def app(self) -> Starlette:
         """The application, for an ASGI server."""

@@ -74,6 +74,13 @@ def pictures(inputs: NDArray[Any]) -> Array:
     return np.stack([rows.sum(1), rows.max(1), np.full(len(rows), len(rows))], 1).astype(np.float32)
 
 
+def engine(inputs: NDArray[Any]) -> Array:
+    """The model of images, which takes from 2 to 5 rows at once."""
+    if not 2 <= len(inputs) <= 5:
+        raise RuntimeError(f"{len(inputs)} rows are out of range")
+    return pictures(inputs)
+
+
 def tokens(inputs: NDArray[Any]) -> Array:
     """The model of tokens: each, once and twice."""
     return np.stack([inputs, 2 * inputs], -1).astype(np.float32)
@@ -82,8 +89,10 @@ def tokens(inputs: NDArray[Any]) -> Array:
 IMAGE = Port("image", "image", "float32", ("channels", "height", "width"), (1, 2, 3), (1, 2, 3), None)
 TOKENS = Port("tokens", "tokens", "int64", ("n",), (4,), (4,), 7)
 TEXTS = Port("tokens", "tokens", "int64", ("n",), (4,), (1,), 7)
+OF_IMAGES = manifest(IMAGE, Port("numbers", "tensor", "float32", ("classes",), (3,), (3,), None), LABELS)
 MODELS = {
-    "image": (manifest(IMAGE, Port("numbers", "tensor", "float32", ("classes",), (3,), (3,), None), LABELS), pictures),
+    "image": (OF_IMAGES, pictures),
+    "engine": (OF_IMAGES, engine),
     "tokens": (manifest(TOKENS, Port("numbers", "tensor", "float32", ("n", "v"), (4, 2), (4, 2), None), ()), tokens),
     "texts": (manifest(TEXTS, Port("numbers", "tensor", "float32", ("n", "v"), (4, 2), (1, 2), None), ()), tokens),
 }
@@ -93,7 +102,8 @@ def session(kind: str) -> Session:
     """A session of one of the models."""
     found, run = MODELS[kind]
     runtime = Runtime("stub", "stub", lambda: None, lambda _: run)
-    return Session(found, Form("stub", "float32", "model", (), {}, {}, {}), runtime, run)
+    facts = {"batches": [2, 4, 5]} if kind == "engine" else {}
+    return Session(found, Form("stub", "float32", "model", (), {}, {}, facts), runtime, run)
 
 
 def main() -> None:

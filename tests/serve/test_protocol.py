@@ -160,6 +160,16 @@ def test_numbers_that_json_cannot_hold(server: Running, target: Target) -> None:
     assert np.frombuffer(server.infer(asked).body[-12:], "<f4").tolist() == [np.inf, np.inf, 1.0]
 
 
+def test_a_form_is_given_as_many_rows_as_it_takes(serving: Starter, target: Target) -> None:
+    server = serving("engine")
+    with connected(server) as client:
+        assert client.get_model_config("stub")["max_batch_size"] == 5
+        for rows in (1, 2, 5, 12):
+            images = np.arange(rows * 6, dtype=np.float32).reshape(rows, 1, 2, 3)
+            sums = client.infer("stub", given(images)).as_numpy("numbers")[:, 0]
+            assert np.array_equal(sums, images.reshape(rows, 6).sum(1))
+
+
 def test_tokens(serving: Starter) -> None:
     server = serving("tokens")
     tokens = np.array([[0, 1, 2, 6]])
