@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from .answers import Answer, Failed
-from .bundle import Bundle, Session
+from .bundle import Bundle
 from .manifest import Form, Manifest, Parity, Port
 from .meaning import Classified, Computed, Continued
 from .problems import BundleError
 from .record import Array, Opening, Predict, Runtime
+from .session import Session
 
 __all__ = [
     "Answer",

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .arrays import by
-from .bundle import Session
 from .manifest import Manifest
 from .meaning import Computed, Kind, fit_of, kind_of
 from .parts import in_groups
 from .problems import BundleError
 from .record import Array
+from .session import Session
 from .sources import Item, items, reader_of
 
 BATCH = 64

@@ -2,41 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from .arrays import by
+from .answers import Answer, answer_all, inputs_of
 from .engine import TENSORRT
-from .manifest import Form, Manifest, Port, read_manifest
+from .manifest import Form, Manifest, read_manifest
 from .onnx import ONNXRUNTIME
+from .parts import in_parts
 from .problems import BundleError
 from .record import DEVICES, Array, Opening, Predict, Runtime
-
-if TYPE_CHECKING:
-    from .answers import Answer
+from .session import Session
 
 RUNTIMES = (TENSORRT, ONNXRUNTIME)
 """Those that need no torch, the best first."""
-
-
-@dataclass(frozen=True)
-class Session:
-    """A model that was opened: what runs it, and the form that is run. Call it with a batch of normalized inputs."""
-
-    manifest: Manifest
-    form: Form
-    runtime: Runtime
-    run: Predict
-
-    def __call__(self, inputs: NDArray[Any]) -> Array:
-        """Outputs [batch, ...] in float32, of inputs [batch, ...]. Raises BundleError where these are not what the model reads."""
-        outputs = self.run(checked(self.manifest.input, inputs))
-        return np.ascontiguousarray(outputs, dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -84,16 +64,11 @@ class Bundle:
         Raises BundleError for the first that cannot be read, and for inputs of several lengths, whose outputs are no one array:
         :meth:`answers` takes them.
         """
-        from .answers import inputs_of
-        from .parts import in_parts
-
         session = self._session()
         return in_parts(session, session.form, inputs_of(self.path, self.manifest, images))
 
     def answers(self, given: object, top: int | None = None, resize: bool = False, batch: int | None = None) -> Iterator[Answer]:
         """What the outputs mean, an answer to each input as it comes; see :func:`hopgraph.runtime.answers.answer_all`."""
-        from .answers import answer_all
-
         return answer_all(self._session(), self.path, given, top=top, resize=resize, batch=batch)
 
     def _session(self) -> Session:
@@ -156,39 +131,3 @@ def _named(runtime: str | Runtime) -> Runtime:
 
 def _listed(names: Iterable[str]) -> str:
     return ", ".join(names)
-
-
-def checked(port: Port, inputs: NDArray[Any]) -> NDArray[Any]:
-    """A batch as the model reads it, in the port's dtype. Raises BundleError where it is of another kind, shape or range."""
-    wanted = by(("batch", *port.sizes))
-    if inputs.ndim == 0 or not port.holds(inputs.shape[1:]):
-        raise _invalid(f"the model reads {wanted} ({by(('batch', *port.axes))}), and was given {by(inputs.shape)}")
-    if inputs.shape[0] == 0:
-        raise _invalid("the batch is empty")
-    _CHECKS[port.dtype](port, inputs)
-    return np.ascontiguousarray(inputs, dtype=port.dtype)
-
-
-def _check_numbers(port: Port, inputs: NDArray[Any]) -> None:
-    if inputs.dtype.kind not in "fiu":
-        raise _invalid(f"the model reads numbers in {port.dtype}, and was given {inputs.dtype}")
-    with np.errstate(over="ignore"):
-        finite = np.isfinite(inputs.astype(np.float32)).all()
-    if not finite:
-        raise _invalid("the inputs hold numbers that are not finite")
-
-
-def _check_tokens(port: Port, inputs: NDArray[Any]) -> None:
-    if inputs.dtype.kind not in "iu":
-        raise _invalid(f"the model reads tokens, which are integers, and was given {inputs.dtype}")
-    least, greatest = int(inputs.min()), int(inputs.max())
-    if port.vocabulary is not None and not 0 <= least <= greatest < port.vocabulary:
-        stranger = least if least < 0 else greatest
-        raise _invalid(f"the token {stranger} is not one of the model's, which are 0 to {port.vocabulary - 1}")
-
-
-_CHECKS: dict[str, Callable[[Port, NDArray[Any]], None]] = {"float32": _check_numbers, "int64": _check_tokens}
-
-
-def _invalid(message: str) -> BundleError:
-    return BundleError("input-invalid", message)

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .arrays import Reader, by
-from .bundle import Session
 from .manifest import Manifest
 from .parts import in_parts
 from .problems import BundleError
 from .record import Array
+from .session import Session
 from .text import Tokens, window
 
 TOP = 5

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from starlette.exceptions import HTTPException
 
-from hopgraph.runtime.bundle import checked
 from hopgraph.runtime.manifest import Manifest, Port
 from hopgraph.runtime.problems import BundleError
+from hopgraph.runtime.session import checked
 from hopgraph.serve.wire import Inference, Output, Tensor, parse
 
 DATATYPES = {"float32": "FP32", "int64": "INT64"}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hopgraph.runtime.bundle import Session
 from hopgraph.runtime.manifest import Port
+from hopgraph.runtime.session import Session
 from hopgraph.serve.decode import DATATYPES
 from hopgraph.serve.encode import VERSION
 from hopgraph.serve.settings import Settings

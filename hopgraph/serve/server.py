@@ -14,8 +14,8 @@ import numpy as np
 import uvicorn
 
 from hopgraph.errors import Diagnostic, HopgraphError
-from hopgraph.runtime.bundle import Session
 from hopgraph.runtime.parts import in_parts, limits
+from hopgraph.runtime.session import Session
 from hopgraph.serve.connection import Connection
 from hopgraph.serve.service import Service
 from hopgraph.serve.settings import Settings

@@ -20,9 +20,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from hopgraph.runtime.bundle import Session
 from hopgraph.runtime.parts import in_parts
 from hopgraph.runtime.record import Array
+from hopgraph.runtime.session import Session
 from hopgraph.serve.batching import Batcher
 from hopgraph.serve.body import read_body
 from hopgraph.serve.decode import Asked, decode

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from hopgraph.runtime import Bundle, BundleError, Continued, Failed, Port, Session
 from hopgraph.runtime.answers import answer_all, inputs_of
-from hopgraph.runtime.bundle import checked
 from hopgraph.runtime.command import Request, predict
 from hopgraph.runtime.manifest import Manifest
 from hopgraph.runtime.parts import in_groups
 from hopgraph.runtime.record import Array
+from hopgraph.runtime.session import checked
 from tests.runtime.toys import FORM, LENGTH, SPEAKER, VOCABULARY, manifest_of, port, rounds, seer, session_of, successor
 
 
