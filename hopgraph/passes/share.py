@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from hopgraph.errors import Findings
@@ -16,21 +16,24 @@ Names = dict[str, str]
 
 
 def run(program: Program, findings: Findings) -> Program:
-    """The program with each value once; a loop reads those before it too."""
+    """The program with each value once; a loop reads those before it too. What a loop carries on it computes itself."""
     names: Names = {}
-    statements = tuple(_shared(program.statements, {}, names))
+    statements = tuple(_shared(program.statements, {}, names, set()))
     return replace(program, statements=statements, outputs=tuple(names.get(name, name) for name in program.outputs))
 
 
-def _shared(items: Sequence[Statement | Repeat], known: dict[str, str], names: Names) -> Iterator[Statement | Repeat]:
+def _shared(
+    items: Sequence[Statement | Repeat], known: dict[str, str], names: Names, kept: Collection[str]
+) -> Iterator[Statement | Repeat]:
     for item in items:
         if isinstance(item, Repeat):
-            body = tuple(found for found in _shared(item.body, dict(known), names) if isinstance(found, Statement))
+            results = {carried.result for carried in item.carried}
+            body = tuple(found for found in _shared(item.body, dict(known), names, results) if isinstance(found, Statement))
             yield Repeat(item.times, tuple(_carried(carried, names) for carried in item.carried), body)
             continue
         statement = replace(item, inputs=tuple(names.get(name, name) for name in item.inputs))
         key = repr((statement.op, statement.inputs, sorted(statement.attributes.items())))
-        if key in known and not OPERATIONS[statement.op].training:
+        if key in known and statement.output.name not in kept and not OPERATIONS[statement.op].training:
             names[statement.output.name] = known[key]
         else:
             known[key] = statement.output.name
@@ -38,7 +41,7 @@ def _shared(items: Sequence[Statement | Repeat], known: dict[str, str], names: N
 
 
 def _carried(carried: Carried, names: Mapping[str, str]) -> Carried:
-    return replace(carried, initial=names.get(carried.initial, carried.initial), result=names.get(carried.result, carried.result))
+    return replace(carried, initial=names.get(carried.initial, carried.initial))
 
 
 PASS = Pass("share", run, unroll.ensures)

@@ -154,12 +154,14 @@ def largest_value(program: Program) -> Value:
 
 
 def ensures(program: Program) -> list[str]:
-    """Every input of a statement is computed before it, and every operation is one of the table's."""
+    """Every input of a statement is computed before it, what a loop carries on in it, and every operation is one of the table's."""
     known = {value.name for value in program.inputs} | {parameter.stored_name for parameter in program.parameters}
     broken: list[str] = []
     for item in program.statements:
         if isinstance(item, Repeat):
             broken += _unsound(item.body, known, {carried.state.name for carried in item.carried})
+            made = {statement.output.name for statement in item.body}
+            broken += [f"{carried.result} is not computed in its loop" for carried in item.carried if carried.result not in made]
             known |= {statement.output.name for statement in item.body if not statement.output.batched}
             known |= {carried.output.name for carried in item.carried}
         else:

@@ -11,9 +11,11 @@ import torch
 from hopgraph.frontend.library import shipped
 from hopgraph.lower.model import Model, compile_model
 from hopgraph.passes.pipeline import PROGRAM_PASSES, load
+from hopgraph.program.program import Repeat
 from hopgraph.show.catalogue import SMALL
 
-from .specs import build, images, random_spec, randomise, relative, seeds
+from .drawing.recipe import EVERYTHING
+from .specs import TAME, build, check, images, random_spec, randomise, relative, seeds
 
 NAMES = tuple(item.name for item in PROGRAM_PASSES)
 TOLERANCE = 1e-12
@@ -49,8 +51,21 @@ def assert_equal(model: Model, other: Model, seed: int) -> None:
 
 @pytest.mark.parametrize("seed", seeds(40, 300))
 def test_a_program_computes_the_same_without_its_passes(seed: int) -> None:
-    model = build(random_spec(seed), seed)
+    model = build(random_spec(seed, EVERYTHING), seed)
     assert_equal(model, plain(model, *NAMES), seed)
+
+
+@pytest.mark.parametrize("seed", seeds(20, 100))
+def test_a_loop_computes_the_same_without_the_passes(seed: int) -> None:
+    model = build(random_spec(seed, replace(TAME, slow_layers=3)), seed, {"block.steps": 3})
+    assert_equal(model, plain(model, *NAMES), seed)
+
+
+def test_what_a_loop_carries_on_it_computes_itself() -> None:
+    """A pull that reads what does not move is the same in the loop as in the first state before it."""
+    spec = check(random_spec(334, EVERYTHING))
+    (loop,) = (item for item in spec.program.statements if isinstance(item, Repeat))
+    assert {item.result for item in loop.carried} <= {statement.output.name for statement in loop.body}
 
 
 @pytest.mark.parametrize("name", shipped())
