@@ -134,10 +134,14 @@ def ratio(top: Sequence[float], bottom: Sequence[float]) -> Ratio:
     return Ratio(float(value / base), float(low), float(high))
 
 
-def interleaved(steps: Mapping[str, Step], given: Effort) -> dict[str, list[float]]:
-    """By candidate, the median seconds of a call in each round."""
-    counts = {name: calls(step, given.seconds) for name, step in steps.items()}
-    return turns({name: partial(_median, step, counts[name]) for name, step in steps.items()}, given.rounds)
+def interleaved(steps: Mapping[str, Step], given: Effort, wait: Step | None = None) -> dict[str, list[float]]:
+    """By candidate, the median seconds of a call in each round.
+
+    With `wait`, which waits for a device, the mean of calls that follow each other: the device is waited for once, after the last.
+    """
+    counts = {name: calls(step, given.seconds, wait) for name, step in steps.items()}
+    once = _median if wait is None else partial(_mean, wait)
+    return turns({name: partial(once, step, counts[name]) for name, step in steps.items()}, given.rounds)
 
 
 def turns(measures: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
@@ -149,14 +153,24 @@ def turns(measures: Mapping[str, Callable[[], float]], rounds: int) -> dict[str,
     return found
 
 
-def calls(step: Step, seconds: float) -> int:
+def calls(step: Step, seconds: float, wait: Step | None = None) -> int:
     """How many calls a round has, after two that warm up."""
-    step()
-    return max(1, min(MOST_CALLS, round(seconds / min(timed(step), timed(step)))))
+    whole = step if wait is None else partial(_all, (step, wait))
+    whole()
+    return max(1, min(MOST_CALLS, round(seconds / min(timed(whole), timed(whole)))))
 
 
 def _median(step: Step, count: int) -> float:
     return statistics.median(timed(step) for _ in range(count))
+
+
+def _mean(wait: Step, step: Step, count: int) -> float:
+    return timed(partial(_all, (*[step] * count, wait))) / count
+
+
+def _all(steps: Sequence[Step]) -> None:
+    for step in steps:
+        step()
 
 
 def timed(step: Step) -> float:

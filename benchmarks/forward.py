@@ -45,12 +45,13 @@ def backward(module: nn.Module, given: Tensor) -> Step:
 PASSES = {"forward": forward, "forward + backward": backward}
 
 
-def rows(pair: Pair, given: Effort) -> Iterator[Result]:
+def rows(pair: Pair, given: Effort, device: str = "cpu", wait: Step | None = None) -> Iterator[Result]:
     """Both passes of a pair."""
     model, rival = pair.made()
-    equal, inputs = difference(pair), example(model, BATCH)
+    equal, inputs = difference(pair), example(model, BATCH).to(device)
+    model, rival = model.to(device), rival.to(device)
     for what, step in PASSES.items():
-        found = interleaved({"ours": step(model, inputs), "theirs": step(rival, inputs)}, given)
+        found = interleaved({"ours": step(model, inputs), "theirs": step(rival, inputs)}, given, wait)
         yield compared(what, BY_HAND, found["ours"], found["theirs"], name=pair.name, target=TARGET, equal=equal)
 
 

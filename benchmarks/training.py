@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -63,19 +64,22 @@ CASES = (
 TOYS = (Case("toy (8x8, C=16, depth 1)", "", BATCH, True, Sizes(8, 4, 16, 1)),)
 
 
-def images(spec: CheckedSpec) -> Images:
-    """Random images as a spec reads them."""
+def images(spec: CheckedSpec, count: int = EXAMPLES) -> Images:
+    """So many random images as a spec reads them."""
     (classes,), (channels, *_) = spec.ham.output.values(), spec.ham.input.shape
     generator = torch.Generator().manual_seed(0)
-    inputs = torch.rand(EXAMPLES, *spec.ham.input.shape, generator=generator)
-    found = Examples(inputs, torch.randint(classes, (EXAMPLES,), generator=generator))
+    inputs = torch.rand(count, *spec.ham.input.shape, generator=generator)
+    found = Examples(inputs, torch.randint(classes, (count,), generator=generator))
     labels = tuple(map(str, range(classes)))
     return Images(name="random", train=found, test=found, mean=(0.5,) * channels, std=(0.3,) * channels, labels=labels)
 
 
-def ours(spec: CheckedSpec) -> Step:
-    """A step of our loop."""
-    data, recipe = images(spec), Recipe(epochs=10**6, batch_size=BATCH)
+RECIPE = Recipe(epochs=10**6, batch_size=BATCH)
+
+
+def ours(spec: CheckedSpec, recipe: Recipe = RECIPE, count: int = EXAMPLES) -> Step:
+    """A step of our loop, on the GPU where there is one; an epoch has so many examples."""
+    data = images(spec, count)
     trainer = Trainer(spec, choose_task(spec, data), data, recipe, Origin(SpecText.of(spec), {}, data.name, 0, 1, "ddp"))
     plan = trainer.begin()
 
@@ -89,17 +93,20 @@ def ours(spec: CheckedSpec) -> Step:
     return step
 
 
-def by_hand(model: nn.Module, data: Images, batch: int = BATCH) -> Step:
-    """A step of a model in a loop as one writes it."""
-    inputs, targets = data.normalized(data.train.inputs), data.train.targets
+def by_hand(model: nn.Module, data: Images, batch: int = BATCH, device: str = "cpu", mixed: bool = False) -> Step:
+    """A step of a model in a loop as one writes it, with products in bfloat16 where it is `mixed`. `batch` divides the examples."""
+    model.to(device)
+    inputs, targets = data.normalized(data.train.inputs).to(device), data.train.targets.to(device)
     matrices = [tensor for tensor in model.parameters() if tensor.ndim > 1]
     others = [tensor for tensor in model.parameters() if tensor.ndim <= 1]
     optimizer = torch.optim.AdamW([{"params": matrices, "weight_decay": 0.05}, {"params": others, "weight_decay": 0.0}], lr=1e-6)
-    rows = iterate(torch.randperm(EXAMPLES), batch)
+    rows = iterate(torch.randperm(len(targets), device=device), batch)
+    around = partial(torch.autocast, device, torch.bfloat16) if mixed else nullcontext
 
     def step() -> None:
         chosen = next(rows)
-        loss = F.cross_entropy(model(inputs[chosen]), targets[chosen])
+        with around():
+            loss = F.cross_entropy(model(inputs[chosen]), targets[chosen])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
