@@ -26,7 +26,7 @@ from hopgraph.frontend.library import shipped
 from hopgraph.lower.model import compile_model
 from hopgraph.passes.pipeline import CheckedSpec, load
 from hopgraph.runtime import Bundle
-from hopgraph.show.catalogue import SIBLING, SMALL
+from hopgraph.show.catalogue import SIBLING, small_of
 from hopgraph.train.run import FORMAT, Record, Run, SpecText, read_run, write_run
 
 FORMATS = ("onnx", "tensorrt")
@@ -51,7 +51,7 @@ class Line:
 def variants(name: str, quick: bool) -> Iterator[str]:
     """The default and the symmetric sibling, in the published size or in the small one."""
     declared = load(name).variant_names
-    small = next(size for size in SMALL if size in declared) if quick else ""
+    small = small_of(declared) if quick else ""
     for form in ("", *(item for item in (SIBLING,) if item in declared)):
         yield ",".join(part for part in (form, small) if part)
 

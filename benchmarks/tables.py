@@ -32,8 +32,16 @@ def parser(description: str) -> argparse.ArgumentParser:
     """The arguments that every benchmark takes."""
     found = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     found.add_argument("--quick", action="store_true", help="toy sizes and few rounds, to see it work; written only with --out")
-    found.add_argument("--out", type=Path, help="the folder for NAME.json; benchmarks/results without it")
+    found.add_argument("--out", type=_folder, help="the folder for NAME.json; benchmarks/results without it")
     return found
+
+
+def _folder(text: str) -> Path:
+    """A folder, there or not: what is measured for minutes should have a place to go."""
+    path = Path(text)
+    if path.exists() and not path.is_dir():
+        raise argparse.ArgumentTypeError(f"`{text}` is no folder")
+    return path
 
 
 def command(name: str, description: str, measure: Callable[[bool], Table]) -> None:

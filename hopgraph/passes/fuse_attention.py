@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from hopgraph.errors import Findings
-from hopgraph.passes import unroll
 from hopgraph.passes.base import Pass
 from hopgraph.passes.fusion import Before, Fusion, Types, fused
+from hopgraph.passes.sound import ensures
 from hopgraph.program.operations import Site
 from hopgraph.program.operations.masked import has_empty
 from hopgraph.program.program import Program, Statement
@@ -80,4 +80,4 @@ def _compares(logits: Statement) -> bool:
     return key == (k, *heads, y) and tuple(logits.attributes["out"]) == (*heads, q, k) and len({q, k, y, *heads}) == 3 + len(heads)
 
 
-PASS = Pass("fuse-attention", run, unroll.ensures)
+PASS = Pass("fuse-attention", run, ensures)

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 from hopgraph.energy.records import Axes
 from hopgraph.errors import Findings
-from hopgraph.passes import unroll
 from hopgraph.passes.base import Pass
 from hopgraph.passes.fusion import Before, Fusion, Types, fused
+from hopgraph.passes.sound import ensures
 from hopgraph.program.operations import Site
 from hopgraph.program.operations.contract import matrix_product
 from hopgraph.program.program import Program, Statement
@@ -56,4 +56,4 @@ def _relabelled(product: Statement, axes: Axes) -> tuple[Axes, ...] | None:
     return tuple(tuple(names.get(label, label) for label in labels) for labels in given)
 
 
-PASS = Pass("fuse-biases", run, unroll.ensures)
+PASS = Pass("fuse-biases", run, ensures)

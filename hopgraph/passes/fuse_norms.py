@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from hopgraph.errors import Findings
-from hopgraph.passes import unroll
 from hopgraph.passes.base import Pass
 from hopgraph.passes.fusion import Before, Fusion, Types, fused
+from hopgraph.passes.sound import ensures
 from hopgraph.program.program import Program, Statement
 
 
@@ -46,4 +46,4 @@ def _trailing(norm: Statement, over: tuple[str, ...]) -> bool:
     return norm.output.axes[len(norm.output.axes) - len(over) :] == over
 
 
-PASS = Pass("fuse-norms", run, unroll.ensures)
+PASS = Pass("fuse-norms", run, ensures)

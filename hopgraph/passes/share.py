@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from hopgraph.errors import Findings
-from hopgraph.passes import unroll
 from hopgraph.passes.base import Pass
+from hopgraph.passes.sound import ensures
 from hopgraph.program.operations import OPERATIONS
 from hopgraph.program.program import Carried, Program, Repeat, Statement
 
@@ -44,4 +44,4 @@ def _carried(carried: Carried, names: Mapping[str, str]) -> Carried:
     return replace(carried, initial=names.get(carried.initial, carried.initial))
 
 
-PASS = Pass("share", run, unroll.ensures)
+PASS = Pass("share", run, ensures)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from hopgraph.energy.lagrangians import breaking_gain
@@ -20,6 +20,11 @@ SMALL = ("digits", "text")
 """Variants that are sizes for a first look, not published ones."""
 RENEW = "hopgraph catalogue -o specs/README.md"
 """The command that writes the shipped page anew."""
+
+
+def small_of(variants: Collection[str]) -> str:
+    """The variant, among those of a shipped spec, that is its size for a first look."""
+    return next(variant for variant in SMALL if variant in variants)
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,13 @@ def written(name: str, out: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, 
     return json.loads((out / f"{name}.json").read_text(encoding="utf-8"))
 
 
+def test_a_file_is_no_folder_to_write_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "o").write_text("")
+    with pytest.raises(SystemExit):
+        written("bytes", tmp_path / "o", monkeypatch)
+    assert "is no folder" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow) if name in STARTS_PROCESSES else name for name in NAMES])
 def test_a_command_writes_its_table(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     found = written(name, tmp_path, monkeypatch)

@@ -21,10 +21,9 @@ from hopgraph.lower.verify import randomise
 from hopgraph.runtime import Array, Form, Manifest, Opening
 from hopgraph.runtime.manifest import Weights
 from hopgraph.runtime.onnx import ONNXRUNTIME
+from hopgraph.show.catalogue import SMALL, small_of
 from tests.deploy.manifests import small_manifest
 
-SMALL = ("digits", "text")
-"""The variants that make a shipped spec small."""
 CONSTRUCTS = sorted((Path(__file__).parents[1] / "constructs").glob("*.yaml"))
 """Specs that together use the whole language."""
 
@@ -52,7 +51,7 @@ def families(forms: tuple[str, ...]) -> list[Case]:
     found: list[Case] = []
     for name in shipped():
         declared = hopgraph.load(name).variant_names
-        small = next(variant for variant in SMALL if variant in declared)
+        small = small_of(declared)
         found += [Case(name, small), *(Case(name, f"{form},{small}") for form in forms if form in declared)]
     return found
 
