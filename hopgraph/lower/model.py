@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from hopgraph.errors import At, Diagnostic, HopgraphError
 from hopgraph.graph.certificate import Certificate, Verdict, holds_its_pulls
 from hopgraph.graph.ham import Ham
-from hopgraph.lower.fx import lower
 from hopgraph.lower.oracle import Oracle
 from hopgraph.lower.parameters import initialise, register
 from hopgraph.lower.source import function_source
@@ -50,8 +49,9 @@ class Model(nn.Module):
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
         """Draw every parameter anew, as the spec says it starts."""
+        tensors = {**dict(self.named_parameters()), **dict(self.named_buffers())}
         for parameter in self.program.parameters:
-            tensor = self.stored(parameter.stored_name)
+            tensor = tensors[parameter.stored_name]
             if not tensor.is_meta:
                 initialise(tensor, *parameter.init, generator)
 
@@ -215,7 +215,7 @@ def single_energy(spec: CheckedSpec, block: int = 0) -> bool:
 
 def compiled(program: Program, name: str) -> Callable[..., Any]:
     """The function that a program's source defines, taking the module that holds the parameters first."""
-    return _function(function_source(lower(program), name), name)
+    return _function(function_source(program, name), name)
 
 
 @cache

@@ -12,13 +12,11 @@ def register(root: nn.Module, name: str, tensor: torch.Tensor, trainable: bool =
     *parts, leaf = name.split(".")
     module = root
     for part, following in zip(parts, [*parts[1:], leaf], strict=True):
-        children = dict(module.named_children())
-        for number in range(int(part)) if part.isdecimal() else ():  # a list has no gaps: a branch of a sum may have no weights
-            if str(number) not in children:
-                module.add_module(str(number), nn.Module())
-        if part not in children:
+        for number in range(len(list(module.children())), int(part)) if part.isdecimal() else ():
+            module.add_module(str(number), nn.Module())  # a list has no gaps: a branch of a sum may have no weights
+        if not isinstance(getattr(module, part, None), nn.Module):
             module.add_module(part, nn.ModuleList() if following.isdecimal() else nn.Module())
-        module = module.get_submodule(part)
+        module = getattr(module, part)
     if trainable:
         module.register_parameter(leaf, nn.Parameter(tensor))
     else:

@@ -1,30 +1,26 @@
-"""A lowered graph to Python source: the one place where code is written.
+"""A program to Python source: the one place where code is written.
 
 The compiled model runs this source, and `hopgraph compile -o` prints it, so both compute the same to the bit.
 """
 
 from __future__ import annotations
 
-import operator
 import re
-from collections.abc import Callable
-from typing import Any
-
-import torch
-from torch import fx
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from hopgraph.energy.records import Value
-from hopgraph.lower.fx import Lowered
+from hopgraph.lower.template import Template, template
+from hopgraph.program.program import Program, Statement
 
-_SYMBOLS = {"add": "+", "sub": "-", "mul": "*", "truediv": "/", "pow": "**"}
-_ASSIGNED = re.compile(r"(\w+) = ")
-_NAMES = re.compile(r"(?<![.\w])[A-Za-z_]\w*")
 _BLOCK = re.compile(r"blocks\.(\d+)\.")
 
 
-def function_source(lowered: Lowered, name: str) -> str:
-    """`def name(self, ...)`, one line per value of the program, with the value's axes and sizes as a comment."""
-    return _Printer(lowered).function(name)
+def function_source(program: Program, name: str) -> str:
+    """`def name(self, ...)`, its repeats written out: one line per value of the program, with the value's axes and sizes as a comment."""
+    printer = _Printer(program)
+    head = f"def {name}(self, {', '.join(value.name for value in program.inputs)}):"
+    return "\n".join([head, *(f"    {line}" for line in _freed(list(printer.lines())))]) + "\n"
 
 
 def parameter_source(name: str) -> str:
@@ -38,109 +34,70 @@ def shape_comment(value: Value) -> str:
     return "[" + ", ".join((["batch"] if value.batched else []) + axes) + "]"
 
 
+@dataclass(frozen=True)
+class _Line:
+    """A line, the variable that it assigns, if any, and those that it may read."""
+
+    text: str
+    assigned: str = ""
+    reads: tuple[str, ...] = ()
+
+
 class _Printer:
-    def __init__(self, lowered: Lowered) -> None:
-        self.lowered = lowered
-        self.texts: dict[fx.Node, str] = {}
+    """Writes the statements of a program, each by the template of its kind."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.texts = {value.name: value.name for value in program.inputs}
+        self.texts |= {item.stored_name: parameter_source(item.stored_name) for item in program.parameters}
+        self.blocks = {item.stored_name: match.group(1) for item in program.parameters if (match := _BLOCK.match(item.stored_name))}
+        self.taken = {value.name for value in program.inputs} | {statement.output.name for statement in program.flat()}
         self.block = ""
 
-    def function(self, name: str) -> str:
-        arguments = [node for node in self.lowered.graph.nodes if node.op == "placeholder"]
-        for node in arguments:
-            self.texts[node] = str(node.target)
-        body = [line for node in self.lowered.graph.nodes for line in self.lines(node)]
-        head = f"def {name}(self, {', '.join(self.texts[node] for node in arguments)}):"
-        return "\n".join([head, *(f"    {line}" for line in _freed(body))]) + "\n"
+    def lines(self) -> Iterator[_Line]:
+        """The body of the function."""
+        for value in self.program.inputs:
+            yield _Line(f"# {value.name}: {shape_comment(value)}")
+        for statement, site in self.program.sites():
+            yield from self.statement(statement, template(statement.op, site))
+        given = [self.texts[name] for name in self.program.outputs]
+        yield _Line(f"return {given[0] if len(given) == 1 else '(' + ', '.join(given) + ')'}", reads=tuple(given))
 
-    def lines(self, node: fx.Node) -> list[str]:
-        """The lines of one node; one that holds no value of the program and is used once is written into its user's line."""
-        if node.op == "placeholder":
-            value = self.lowered.values[node.name]
-            return [f"# {self.texts[node]}: {shape_comment(value)}"]
-        if node.op == "get_attr":
-            self.texts[node] = parameter_source(str(node.target))
-            return []
-        if node.op == "output":
-            return [f"return {self.text(node.args[0])}"]
-        value = self.lowered.values.get(node.name)
-        expression = self.expression(node)
-        if value is None:
-            uses = sum(argument is node for user in node.users for argument in user.args)
-            self.texts[node] = expression if uses == 1 else self.free(node.name)
-            return [] if uses == 1 else [f"{self.texts[node]} = {expression}"]
-        self.texts[node] = value.name
-        return [*self.heading(node), f"{value.name} = {expression}  # {shape_comment(value)}"]
+    def statement(self, statement: Statement, how: Template) -> Iterator[_Line]:
+        """The lines of one statement. A value that is renamed is the tensor that it was: it has no line."""
+        inputs, output = tuple(self.texts[name] for name in statement.inputs), statement.output
+        if how.renamed is not None:
+            self.texts[output.name] = inputs[how.renamed]
+            return
+        self.texts[output.name] = output.name
+        yield from self.heading(statement.inputs)
+        names = [self.free(f"{output.name}_{hint}") for hint, _ in how.parts]
+        for name, (_, text) in zip(names, how.parts, strict=True):
+            yield _Line(f"{name} = {text.format(*inputs, *names)}", name, (*inputs, *names))
+        text = how.result.format(*inputs, *names)
+        yield _Line(f"{output.name} = {text}  # {shape_comment(output)}", output.name, (*inputs, *names))
+
+    def heading(self, inputs: Iterable[str]) -> Iterator[_Line]:
+        """A comment where the weights of another block begin."""
+        number = next((self.blocks[name] for name in inputs if name in self.blocks), self.block)
+        if number != self.block:
+            self.block = number
+            yield _Line(f"# block {number}")
 
     def free(self, name: str) -> str:
         """The name, lengthened until it is no value's."""
-        taken = {value.name for value in self.lowered.values.values()}
-        while name in taken:
+        while name in self.taken:
             name += "_"
         return name
 
-    def heading(self, node: fx.Node) -> list[str]:
-        """A comment where the weights of another block begin."""
-        names = [str(source.target) for source in node.all_input_nodes if source.op == "get_attr"]
-        numbers = [match.group(1) for match in map(_BLOCK.match, names) if match]
-        if not numbers or numbers[0] == self.block:
-            return []
-        self.block = numbers[0]
-        return [f"# block {self.block}"]
 
-    def expression(self, node: fx.Node) -> str:
-        arguments = [self.text(argument) for argument in node.args]
-        if node.op == "call_method":
-            keywords = [f"{key}={self.text(value)}" for key, value in node.kwargs.items()]
-            return f"{_atom(arguments[0])}.{node.target}({', '.join([*arguments[1:], *keywords])})"
-        assert callable(node.target)
-        if node.target is getattr:
-            return f"{_atom(arguments[0])}.{node.args[1]}"
-        name = node.target.__name__
-        if node.target is getattr(operator, name, None):
-            return f"{_atom(arguments[0])} {_SYMBOLS[name]} {_atom(arguments[1])}"
-        keywords = [f"{key}={self.text(value)}" for key, value in node.kwargs.items()]
-        return f"{_qualified(node.target)}({', '.join([*arguments, *keywords])})"
-
-    def text(self, argument: Any) -> str:
-        if isinstance(argument, fx.Node):
-            return self.texts[argument]
-        if isinstance(argument, tuple):
-            inner = ", ".join(self.text(item) for item in argument)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-            return f"({inner},)" if len(argument) == 1 else f"({inner})"  # pyright: ignore[reportUnknownArgumentType]
-        return repr(argument)
-
-
-def _freed(lines: list[str]) -> list[str]:
+def _freed(lines: list[_Line]) -> Iterator[str]:
     """The lines with each variable deleted after its last use: memory that is still warm is used again."""
-    assigned = {match.group(1) for match in map(_ASSIGNED.match, lines) if match}
-    last = {name: index for index, line in enumerate(lines) for name in _NAMES.findall(line.partition("  # ")[0]) if name in assigned}
+    last = {name: index for index, line in enumerate(lines) for name in (line.assigned, *line.reads)}
     dead: dict[int, list[str]] = {}
-    for name, index in last.items():
-        dead.setdefault(index, []).append(name)
-    found: list[str] = []
+    for name in dict.fromkeys(line.assigned for line in lines if line.assigned):
+        dead.setdefault(last[name], []).append(name)
     for index, line in enumerate(lines):
-        found.append(line)
+        yield line.text
         if index in dead and index < len(lines) - 1:
-            found.append(f"del {', '.join(dead[index])}")
-    return found
-
-
-def _atom(text: str) -> str:
-    """Parentheses around an infix expression."""
-    depth = 0
-    for character in text:
-        depth += (character in "([") - (character in ")]")
-        if character == " " and depth == 0:
-            return f"({text})"
-    return text
-
-
-def _qualified(function: Callable[..., Any]) -> str:
-    name = function.__name__
-    for owner, prefix in ((torch.nn.functional, "F"), (torch, "torch")):
-        if getattr(owner, name, None) is function:
-            return f"{prefix}.{name}"
-    short = name.removeprefix("linalg_")  # torch names its functions of linear algebra so
-    if getattr(torch.linalg, short, None) is function:
-        return f"torch.linalg.{short}"
-    raise AssertionError(f"{function} is no function of torch")
+            yield f"del {', '.join(dead[index])}"

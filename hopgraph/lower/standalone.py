@@ -7,7 +7,6 @@ import re
 import textwrap
 
 from hopgraph.lower import parameters
-from hopgraph.lower.fx import lower
 from hopgraph.lower.source import function_source
 from hopgraph.passes.pipeline import CheckedSpec
 from hopgraph.version import __version__
@@ -67,7 +66,7 @@ def module_source(spec: CheckedSpec) -> str:
         table=table,
         functions="\n\n".join(inspect.getsource(function) for function in (parameters.register, parameters.initialise)).rstrip(),
         name=class_name(spec.name),
-        forward=textwrap.indent(function_source(lower(program), "forward"), "    "),
+        forward=textwrap.indent(function_source(program, "forward"), "    "),
     )
 
 

@@ -31,7 +31,8 @@ def _shared(
             body = tuple(found for found in _shared(item.body, dict(known), names, results) if isinstance(found, Statement))
             yield Repeat(item.times, tuple(_carried(carried, names) for carried in item.carried), body)
             continue
-        statement = replace(item, inputs=tuple(names.get(name, name) for name in item.inputs))
+        inputs = tuple(names.get(name, name) for name in item.inputs)
+        statement = item if inputs == item.inputs else replace(item, inputs=inputs)
         key = repr((statement.op, statement.inputs, sorted(statement.attributes.items())))
         if key in known and statement.output.name not in kept and not OPERATIONS[statement.op].training:
             names[statement.output.name] = known[key]

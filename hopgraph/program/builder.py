@@ -92,7 +92,7 @@ class Builder:
         while name in self.values:
             name, number = f"{wanted}_{number}", number + 1
         self._numbers[wanted] = number
-        fresh = replace(value, name=name)
+        fresh = value if name == value.name else replace(value, name=name)
         assert math.prod(fresh.shape) > 0, f"{name} has no elements"
         self.values[name] = fresh
         return fresh

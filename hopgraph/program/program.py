@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator
@@ -43,13 +44,13 @@ class Parameter:
         """The number of its elements."""
         return math.prod(self.shape)
 
-    @property
+    @cached_property
     def stored_name(self) -> str:
         """The name in a checkpoint, which says whether a logarithm is stored."""
         owner, dot, leaf = self.name.rpartition(".")
         return f"{owner}{dot}log_{leaf}" if self.positive else self.name
 
-    @property
+    @cached_property
     def stored(self) -> Value:
         """What a checkpoint stores, as a value of the program."""
         return Value(self.stored_name, self.axes, self.shape, batched=False)

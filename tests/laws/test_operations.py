@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from exporters.onnx import emit
 from hopgraph.energy.records import ONES, ZEROS, Axes, ParameterSpec, Value
-from hopgraph.lower.fx import lower
 from hopgraph.lower.model import compiled
 from hopgraph.lower.source import function_source
 from hopgraph.program.builder import Builder
@@ -185,7 +184,7 @@ def test_the_layout_that_needs_no_work_gets_none() -> None:
 
     values = stored(specs, torch.Generator().manual_seed(0))
     program, module, _ = written(("c", "r", "w"), {"c": 3, "r": 5, "w": 6}, specs, values, write)
-    text = function_source(lower(program), "law")
+    text = function_source(program, "law")
     assert not any(word in text for word in ("permute", "reshape", "F.pad"))
     check_columns(program, module, numbers(0))
 
