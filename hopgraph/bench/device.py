@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from hopgraph.runtime import BundleError
-from hopgraph.runtime.cuda import library
+from hopgraph.runtime.cuda import Device, library
 
 LEAD = 2
 """So many calls of each input lead uncounted: runtimes record graphs in them."""
@@ -16,10 +17,14 @@ LEAD = 2
 
 @dataclass(frozen=True)
 class Resident:
-    """A call whose input lies on the GPU already: `launch` puts it into `stream`, and does not wait for it."""
+    """A call whose input lies on the GPU already: `launch` puts it into `stream`, and does not wait for it.
+
+    `plain` says why it is no CUDA graph, where it should be one.
+    """
 
     launch: Callable[[], object]
     stream: int
+    plain: str | None = None
 
 
 @runtime_checkable
@@ -31,40 +36,53 @@ class OnDevice(Protocol):
         ...
 
 
-class Clock:
-    """Two events in a stream of the driver. Raises BundleError where a call fails."""
+@dataclass(frozen=True)
+class DeviceTimes:
+    """The seconds of calls; `plain` says why they are no CUDA graphs, where they should be."""
 
-    def __init__(self, driver: Any) -> None:
-        self._driver = driver
-        self._first, self._second = self._event(), self._event()
+    seconds: list[float]
+    plain: str | None
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Two events of the driver, to be placed in a stream. The device must be current. Raises BundleError where a call fails."""
+
+    device: Device
+    first: ctypes.c_void_p
+    second: ctypes.c_void_p
 
     def seconds(self, call: Resident) -> float:
         """The time that the GPU takes for a call."""
         stream = ctypes.c_void_p(call.stream)
-        self._call("cuEventRecord", self._first, stream)
+        self.device.call("cuEventRecord", self.first, stream)
         call.launch()
-        self._call("cuEventRecord", self._second, stream)
-        self._call("cuEventSynchronize", self._second)
+        self.device.call("cuEventRecord", self.second, stream)
+        self.device.call("cuEventSynchronize", self.second)
         milliseconds = ctypes.c_float(0)
-        self._call("cuEventElapsedTime", ctypes.byref(milliseconds), self._first, self._second)
+        self.device.call("cuEventElapsedTime", ctypes.byref(milliseconds), self.first, self.second)
         return milliseconds.value / 1000
 
-    def _event(self) -> ctypes.c_void_p:
-        event = ctypes.c_void_p()
-        self._call("cuEventCreate", ctypes.byref(event), ctypes.c_uint(0))
-        return event
 
-    def _call(self, name: str, *arguments: Any) -> None:
-        status = getattr(self._driver, name)(*arguments)
-        if status != 0:
-            raise BundleError("runtime-unavailable", f"CUDA refuses {name} ({status})")
+@contextmanager
+def event(device: Device) -> Generator[ctypes.c_void_p]:
+    """An event, which is given back."""
+    handle = ctypes.c_void_p()
+    device.call("cuEventCreate", ctypes.byref(handle), ctypes.c_uint(0))
+    try:
+        yield handle
+    finally:
+        device.call("cuEventDestroy_v2", handle)
 
 
-def device_seconds(run: object, inputs: Sequence[Any], calls: int) -> list[float]:
+def device_times(run: object, inputs: Sequence[Any], calls: int) -> DeviceTimes:
     """The times of calls, their inputs in turn. Raises BundleError where the runtime cannot leave the copies out."""
     if not isinstance(run, OnDevice):
         raise BundleError("runtime-unavailable", "this runtime takes its inputs from the host")
-    prepared = [run.resident(given) for given in inputs]
-    clock = Clock(library())
-    lead = LEAD * len(prepared)
-    return [clock.seconds(prepared[index % len(prepared)]) for index in range(lead + calls)][lead:]
+    device = Device(library())
+    with device.current(), event(device) as first, event(device) as second:
+        prepared = [run.resident(given) for given in inputs]
+        clock = Clock(device, first, second)
+        lead = LEAD * len(prepared)
+        seconds = [clock.seconds(prepared[index % len(prepared)]) for index in range(lead + calls)][lead:]
+    return DeviceTimes(seconds, next((call.plain for call in prepared if call.plain), None))

@@ -78,6 +78,8 @@ class Series:
         timed = self._asked(child.ask("device", batch=self.batch, calls=DEVICE_CALLS), "time on the GPU")
         energy = self._asked(child.ask("energy", batch=self.batch, seconds=ENERGY_SECONDS), "energy")
         self.device = median(timed["seconds"]) if timed else None
+        if timed and timed["plain"]:
+            self.missing.append(f"time on the GPU by a CUDA graph, plain calls instead: {timed['plain']}")
         self.joules = energy["joules"] / energy["calls"] if energy else None
 
     def _asked(self, answer: dict[str, Any], what: str) -> dict[str, Any] | None:

@@ -23,6 +23,7 @@ class OnGpu:
         self._opening, self._provider = opening, provider
         self._predict: Predict = open_by(opening, provider)
         self._bound: tuple[Any, int] | None = None
+        self._plain: str | None = None
         self._graphs = 0
 
     def __call__(self, inputs: NDArray[Any]) -> Array:
@@ -39,7 +40,7 @@ class OnGpu:
         output = ort.OrtValue.ortvalue_from_shape_and_type(shape, "float32", "cuda", 0)  # of its own: a graph keeps its address
         binding.bind_ortvalue_output(session.get_outputs()[0].name, output)
         options = self._run_options(ort)
-        return Resident(lambda: session.run_with_iobinding(binding, options), stream)
+        return Resident(lambda: session.run_with_iobinding(binding, options), stream, self._plain)
 
     def _session(self, ort: Any) -> tuple[Any, int]:
         """A session that works in a stream of ours, in which events can be placed."""
@@ -47,17 +48,28 @@ class OnGpu:
             device = Device(library())
             with device.current():
                 stream = device.stream()
-            options = {"user_compute_stream": str(stream), **GRAPHS.get(self._provider, {})}
-            chosen = session_options(self._provider, self._opening.threads)
-            session = ort.InferenceSession(str(self._opening.file), chosen, providers=[(self._provider, options)])
-            self._bound = session, stream
+            self._bound = self._recording(ort, {"user_compute_stream": str(stream)}), stream
         return self._bound
+
+    def _recording(self, ort: Any, options: dict[str, str]) -> Any:
+        """A session that records graphs, where the provider can and the file has nothing that it cannot record, as a loop."""
+        graphs = GRAPHS.get(self._provider)
+        if graphs:
+            try:
+                return self._opened(ort, options | graphs)
+            except Exception as error:  # onnxruntime's errors have no base class of their own
+                self._plain = str(error).splitlines()[0]
+        return self._opened(ort, options)
+
+    def _opened(self, ort: Any, options: dict[str, str]) -> Any:
+        chosen = session_options(self._provider, self._opening.threads)
+        return ort.InferenceSession(str(self._opening.file), chosen, providers=[(self._provider, options)])
 
     def _run_options(self, ort: Any) -> Any:
         """Run without waiting, as a graph of its own."""
         options = ort.RunOptions()
         options.add_run_config_entry("disable_synchronize_execution_providers", "1")
-        if self._provider in GRAPHS:
+        if self._provider in GRAPHS and self._plain is None:
             self._graphs += 1
             options.add_run_config_entry("gpu_graph_id", str(self._graphs))
         return options

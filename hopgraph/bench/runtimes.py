@@ -10,12 +10,13 @@ from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 
+from hopgraph.bench.on_engine import open_on_engine
 from hopgraph.bench.on_onnx import OnGpu
 from hopgraph.bench.on_torch import open_compiled, open_eager
 from hopgraph.errors import Diagnostic, HopgraphError, listing, rename_help
 from hopgraph.export.exporter import exporters, runtimes_of
 from hopgraph.runtime import Form, Opening, Predict, Runtime
-from hopgraph.runtime.engine import TENSORRT
+from hopgraph.runtime.engine import TENSORRT as DEPLOYED
 from hopgraph.runtime.onnx import CPU, CUDA, ONNXRUNTIME, lacking, open_by
 from hopgraph.runtime.onnx import TENSORRT as TENSORRT_PROVIDER
 
@@ -43,12 +44,13 @@ PROVIDERS = {"onnxruntime": CPU, "onnxruntime-cuda": CUDA, "onnxruntime-tensorrt
 """The providers of ONNX Runtime by the names of what is benchmarked."""
 EAGER = Runtime("pytorch", "pytorch", lambda: None, open_eager)
 COMPILED = Runtime("pytorch-compiled", "pytorch", _lacks_compiler, open_compiled)
+TENSORRT = replace(DEPLOYED, open=open_on_engine)
 RTX = replace(TENSORRT, name="tensorrt-rtx")
 """Runs those engines alone that TensorRT-RTX built; `tensorrt` runs those of both packages."""
 
 _CPU, *_GPU = (_provider(name, provider) for name, provider in PROVIDERS.items())
-_INSTEAD = {"onnxruntime": _CPU, "pytorch": EAGER}
-"""What takes the place of an exporter's own runtime: the provider that its name says, and PyTorch where the time on a GPU can be had."""
+_INSTEAD = {"onnxruntime": _CPU, "pytorch": EAGER, "tensorrt": TENSORRT}
+"""What takes the place of an exporter's own runtime: the provider that its name says, and those where the time on a GPU can be had."""
 _FURTHER: dict[str, tuple[Runtime, ...]] = {"onnx": tuple(_GPU), "pytorch": (COMPILED,), "tensorrt": (RTX,)}
 
 

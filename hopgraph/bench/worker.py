@@ -8,12 +8,13 @@ The first answer is {} where it is open, and {"reason": ...} where it cannot be.
 |---|---|
 | {"what": "time", "batch": 1, "calls": 10, "seconds": 0.1} | {"seconds": [...]}: of each call, host to host |
 | {"what": "rest", "batch": 1} | {"rested": true} once its threads rest, or false after a second |
-| {"what": "device", "batch": 1, "calls": 10} | {"seconds": [...]}: of each call on the GPU, its input there already |
+| {"what": "device", "batch": 1, "calls": 10} | {"seconds": [...], "plain": null}: of each call on the GPU, its input there already |
 | {"what": "energy", "batch": 1, "seconds": 1.0} | {"joules": 31.0, "calls": 1500}: of so many seconds of calls |
 
-What cannot be done is answered by {"reason": ...}. Candidates that share a process disturb each other, since their thread pools spin:
-a call of 22 ms was measured at 53 ms. A pool spins after its last work too, ONNX Runtime's for 50 ms, so a process is to rest
-before another one's turn comes.
+`plain` says why calls are no CUDA graphs, where they should be. What cannot be done is answered by {"reason": ...}.
+
+Candidates that share a process disturb each other, since their thread pools spin: a call of 22 ms was measured at 53 ms. A pool spins
+after its last work too, ONNX Runtime's for 50 ms, so a process is to rest before another one's turn comes.
 """
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import cycle
 from typing import Any, TextIO
 
 import numpy as np
 
-from hopgraph.bench.device import device_seconds
+from hopgraph.bench.device import device_times
 from hopgraph.bench.power import meter
 from hopgraph.bench.targets import Target, open_target
 from hopgraph.errors import HopgraphError
@@ -88,7 +89,7 @@ class Server:
 
     def device(self, request: dict[str, Any]) -> dict[str, Any]:
         """The time of calls on the GPU by events of its driver."""
-        return {"seconds": device_seconds(self.target.run, self.drawn(request["batch"]), request["calls"])}
+        return asdict(device_times(self.target.run, self.drawn(request["batch"]), request["calls"]))
 
     def energy(self, request: dict[str, Any]) -> dict[str, Any]:
         """The energy that the GPU took while calls followed each other for so many seconds."""

@@ -42,10 +42,10 @@ class Device:
 
     def __init__(self, driver: Any, ordinal: int = 0) -> None:
         self._driver = driver
-        self._call("cuInit", 0)
+        self.call("cuInit", 0)
         handle, context = ctypes.c_int(0), ctypes.c_void_p()
-        self._call("cuDeviceGet", ctypes.byref(handle), ctypes.c_int(ordinal))
-        self._call("cuDevicePrimaryCtxRetain", ctypes.byref(context), handle)
+        self.call("cuDeviceGet", ctypes.byref(handle), ctypes.c_int(ordinal))
+        self.call("cuDevicePrimaryCtxRetain", ctypes.byref(context), handle)
         self._handle, self._context = handle, context
 
     @property
@@ -57,58 +57,59 @@ class Device:
     def name(self) -> str:
         """What the driver calls the GPU."""
         text = ctypes.create_string_buffer(256)
-        self._call("cuDeviceGetName", text, ctypes.c_int(len(text)), self._handle)
+        self.call("cuDeviceGetName", text, ctypes.c_int(len(text)), self._handle)
         return text.value.decode(errors="replace")
 
     def _attribute(self, number: int) -> int:
         value = ctypes.c_int(0)
-        self._call("cuDeviceGetAttribute", ctypes.byref(value), ctypes.c_int(number), self._handle)
+        self.call("cuDeviceGetAttribute", ctypes.byref(value), ctypes.c_int(number), self._handle)
         return value.value
 
     @contextmanager
     def current(self) -> Generator[None]:
         """Make this the GPU of the calling thread; afterwards what was before."""
-        self._call("cuCtxPushCurrent_v2", self._context)
+        self.call("cuCtxPushCurrent_v2", self._context)
         try:
             yield
         finally:
-            self._call("cuCtxPopCurrent_v2", ctypes.byref(ctypes.c_void_p()))
+            self.call("cuCtxPopCurrent_v2", ctypes.byref(ctypes.c_void_p()))
 
     def stream(self) -> int:
         """A new stream, as a number. It does not wait for the default stream."""
         stream = ctypes.c_void_p()
-        self._call("cuStreamCreate", ctypes.byref(stream), ctypes.c_uint(1))
+        self.call("cuStreamCreate", ctypes.byref(stream), ctypes.c_uint(1))
         return stream.value or 0
 
     def wait(self, stream: int) -> None:
         """Return when the work of a stream is done."""
-        self._call("cuStreamSynchronize", ctypes.c_void_p(stream))
+        self.call("cuStreamSynchronize", ctypes.c_void_p(stream))
 
     def end(self, stream: int) -> None:
         """Give a stream back."""
-        self._call("cuStreamDestroy_v2", ctypes.c_void_p(stream))
+        self.call("cuStreamDestroy_v2", ctypes.c_void_p(stream))
 
     def allocate(self, size: int) -> int:
         """The address of so many bytes of the GPU's memory."""
         address = ctypes.c_uint64(0)
-        self._call("cuMemAlloc_v2", ctypes.byref(address), ctypes.c_size_t(size))
+        self.call("cuMemAlloc_v2", ctypes.byref(address), ctypes.c_size_t(size))
         return address.value
 
     def free(self, address: int) -> None:
         """Give memory back."""
-        self._call("cuMemFree_v2", ctypes.c_uint64(address))
+        self.call("cuMemFree_v2", ctypes.c_uint64(address))
 
     def upload(self, address: int, array: NDArray[Any], stream: int) -> None:
         """Copy a contiguous array to the GPU, in the order of the stream."""
         source = ctypes.c_void_p(array.ctypes.data)
-        self._call("cuMemcpyHtoDAsync_v2", ctypes.c_uint64(address), source, ctypes.c_size_t(array.nbytes), ctypes.c_void_p(stream))
+        self.call("cuMemcpyHtoDAsync_v2", ctypes.c_uint64(address), source, ctypes.c_size_t(array.nbytes), ctypes.c_void_p(stream))
 
     def download(self, array: NDArray[Any], address: int, stream: int) -> None:
         """Fill a contiguous array from the GPU, in the order of the stream: it is filled once the stream was waited for."""
         target = ctypes.c_void_p(array.ctypes.data)
-        self._call("cuMemcpyDtoHAsync_v2", target, ctypes.c_uint64(address), ctypes.c_size_t(array.nbytes), ctypes.c_void_p(stream))
+        self.call("cuMemcpyDtoHAsync_v2", target, ctypes.c_uint64(address), ctypes.c_size_t(array.nbytes), ctypes.c_void_p(stream))
 
-    def _call(self, name: str, *arguments: Any) -> None:
+    def call(self, name: str, *arguments: Any) -> None:
+        """Call a function of the driver. Raises BundleError where it fails."""
         status = getattr(self._driver, name)(*arguments)
         if status != 0:
             text = ctypes.c_char_p()

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from .cuda import Device, device_count, library
 from .problems import BundleError
-from .record import Opening, Predict, Runtime
+from .record import Opening, Runtime
 from .running import Engine
 
 PACKAGES = ("tensorrt", "tensorrt_rtx")
@@ -109,7 +109,7 @@ def log_of(trt: Any) -> Any:
     return Log()
 
 
-def open_engine(opening: Opening) -> Predict:
+def open_engine(opening: Opening) -> Engine:
     """What predicts on the first GPU. Raises BundleError where the engine cannot run here, or was asked to run elsewhere."""
     if opening.device == "cpu":
         message = f"`{opening.form.file}` runs on a GPU only"

@@ -1,30 +1,21 @@
-"""An engine that was loaded: batches go to the GPU and back through two buffers, in one stream."""
+"""An engine that was loaded: batches go to the GPU and back, one after the other."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from threading import Lock
 from typing import Any
-from weakref import finalize
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .caches import load_cache, store_cache
-from .cuda import Buffer, Device
+from .cuda import Device
+from .execution import Execution, Tensor, required
 from .problems import BundleError
 from .record import Array
 
 _DTYPES: dict[str, type[np.generic]] = {"FLOAT": np.float32, "HALF": np.float16, "INT64": np.int64, "INT32": np.int32}
 """The types that inputs and outputs may have, by the package's names."""
-
-
-@dataclass(frozen=True)
-class Tensor:
-    """The input or the output of an engine."""
-
-    name: str
-    dtype: type[np.generic]
 
 
 class Engine:
@@ -35,18 +26,16 @@ class Engine:
     """
 
     def __init__(self, trt: Any, log: Any, device: Device, content: bytes, cache: str) -> None:
-        self._device, self._log, self._lock = device, log, Lock()
+        self.device, self._trt, self._log, self._lock = device, trt, log, Lock()
         log.clear()
         with device.current():
             self._runtime = trt.Runtime(log)
-            self._engine = self._required(self._runtime.deserialize_cuda_engine(content), "load it")
-            self._context, self._kernels = self._started(cache)
-            self._stream = device.stream()
-        self._given, self._wanted = self._tensors(trt)
+            self._engine = required(self._runtime.deserialize_cuda_engine(content), "load it", log)
+            self._given, self._wanted = self._tensors()
+            self._config, self._kernels = self._configured(cache)
+            self._execution = self.execution()
         least, _, most = self._engine.get_tensor_profile_shape(self._given.name, 0)
         self._least, self._most = int(least[0]), int(most[0])
-        self._source, self._target = Buffer(device), Buffer(device)
-        finalize(self, _release, device, self._stream, self._source, self._target).atexit = False
 
     def __call__(self, inputs: NDArray[Any]) -> Array:
         """The outputs [batch, ...] of a batch. Raises BundleError where it is larger or smaller than the engine takes."""
@@ -55,33 +44,32 @@ class Engine:
             side, limit = ("largest", self._most) if batch > self._most else ("smallest", self._least)
             message = f"a batch of {batch} is not one that the engine takes: the {side} is {limit}"
             raise BundleError("input-invalid", message, helps=("divide it, or export the engine for other batches",))
-        with self._lock, self._device.current():
-            source = np.ascontiguousarray(inputs, dtype=self._given.dtype)
+        with self._lock, self.device.current():
             try:
-                outputs = self._queued(source)
+                self._execution.load(inputs)
+                self._execution.enqueue()
+                outputs = self._execution.unload()
             finally:
-                self._device.wait(self._stream)  # after a failure too: what was queued reads and writes arrays of ours
+                self._execution.wait()  # after a failure too: what was queued reads and writes arrays of ours
             self._keep_kernels()
         return outputs.astype(np.float32, copy=False)
 
-    def _queued(self, inputs: NDArray[Any]) -> NDArray[Any]:
-        """Put the work of a batch into the stream; the outputs, which are there when it is done."""
-        context, stream = self._context, self._stream
-        self._log.clear()
-        self._required(context.set_input_shape(self._given.name, tuple(inputs.shape)), f"take inputs of {inputs.shape}")
-        outputs = np.empty(tuple(context.get_tensor_shape(self._wanted.name)), dtype=self._wanted.dtype)
-        source, target = self._source.of(inputs.nbytes), self._target.of(outputs.nbytes)
-        self._required(context.set_tensor_address(self._given.name, source), "read its input")
-        self._required(context.set_tensor_address(self._wanted.name, target), "write its output")
-        self._device.upload(source, inputs, stream)
-        self._required(context.execute_async_v3(stream), "run")
-        self._device.download(outputs, target, stream)
-        return outputs
+    def execution(self, *, final: bool = False) -> Execution:
+        """Where to compute, apart from all others of this engine. The device must be current.
 
-    def _tensors(self, trt: Any) -> tuple[Tensor, Tensor]:
+        TensorRT-RTX computes the first batches of a shape by general kernels, and changes to those for the shape when they are compiled.
+        With `final` the first batch waits for them instead, so that a CUDA graph has them.
+        """
+        if final and hasattr(self._config, "dynamic_shapes_kernel_specialization_strategy"):
+            self._config.dynamic_shapes_kernel_specialization_strategy = self._trt.DynamicShapesKernelSpecializationStrategy.EAGER
+        arguments = () if self._config is None else (self._config,)
+        context = required(self._engine.create_execution_context(*arguments), "start", self._log)
+        return Execution(context, self._given, self._wanted, self.device, self._log)
+
+    def _tensors(self) -> tuple[Tensor, Tensor]:
         """The input and the output."""
         names = [self._engine.get_tensor_name(index) for index in range(self._engine.num_io_tensors)]
-        inputs = [name for name in names if self._engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT]
+        inputs = [name for name in names if self._engine.get_tensor_mode(name) == self._trt.TensorIOMode.INPUT]
         outputs = [name for name in names if name not in inputs]
         kinds = {name: _DTYPES.get(self._engine.get_tensor_dtype(name).name) for name in names}
         if len(inputs) != 1 or len(outputs) != 1 or None in kinds.values():
@@ -89,17 +77,16 @@ class Engine:
         given, wanted = (Tensor(name, dtype) for name in (*inputs, *outputs) if (dtype := kinds[name]))
         return given, wanted
 
-    def _started(self, name: str) -> tuple[Any, tuple[str, Any] | None]:
-        """An execution context, and the cache of compiled kernels that is to be stored: TensorRT-RTX has one, TensorRT does not."""
+    def _configured(self, name: str) -> tuple[Any, tuple[str, Any] | None]:
+        """How contexts are made, and the cache of compiled kernels that is to be stored: TensorRT-RTX has both, TensorRT neither."""
         create: Any = getattr(self._engine, "create_runtime_config", None)
         config: Any = create() if create else None
         if not hasattr(config, "create_runtime_cache"):
-            return self._required(self._engine.create_execution_context(), "start"), None
+            return None, None
         kernels, stored = config.create_runtime_cache(), load_cache(name)
         known = stored is not None and kernels.deserialize(stored)
-        self._required(config.set_runtime_cache(kernels), "take its cache")
-        context = self._required(self._engine.create_execution_context(config), "start")
-        return context, None if known else (name, kernels)
+        required(config.set_runtime_cache(kernels), "take its cache", self._log)
+        return config, None if known else (name, kernels)
 
     def _keep_kernels(self) -> None:
         """Store what was compiled for the first batch, once."""
@@ -107,16 +94,3 @@ class Engine:
             name, kernels = self._kernels
             store_cache(name, bytes(kernels.serialize()))
             self._kernels = None
-
-    def _required(self, result: Any, what: str) -> Any:
-        """The result, if it is one."""
-        if result is None or result is False:
-            raise BundleError("runtime-unavailable", f"the engine does not {what}", notes=tuple(self._log.errors))
-        return result
-
-
-def _release(device: Device, stream: int, *buffers: Buffer) -> None:
-    with device.current():
-        for buffer in buffers:
-            buffer.release()
-        device.end(stream)

@@ -55,7 +55,7 @@ class Actor:
         if what == "energy":
             return {"joules": 6.0, "calls": 3}
         if what == "device":
-            return {"reason": "no events"}
+            return {"seconds": [0.002, 0.004, 0.003], "plain": "a loop"} if self.name == "slow" else {"reason": "no events"}
         if what == "rest":
             return {"rested": self.name != "restless"}
         return {"seconds": [next(self.script)] * 5}
@@ -140,9 +140,10 @@ def test_a_batch_that_is_refused_takes_nothing_from_the_others(actors: Stage) ->
 
 def test_a_gpu_is_asked_for_its_energy_once_and_what_it_lacks_is_told(actors: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measuring, "device_of", {"onnxruntime": "cuda"}.get)
-    (found,) = measure([FAST], (1,), 1, Effort(2, 2)).timings
+    found, plain = measure([FAST, SLOW], (1,), 1, Effort(2, 2)).timings
     assert (found.joules, found.device, found.missing) == (2, None, ("time on the GPU: no events",))
-    assert [what for what, _, _ in actors.asked].count("energy") == 1
+    assert (plain.device, plain.missing) == (0.003, ("time on the GPU by a CUDA graph, plain calls instead: a loop",))
+    assert [what for what, _, _ in actors.asked].count("energy") == 2
 
 
 def test_nothing_is_asked_of_a_gpu_where_there_is_none(actors: Stage) -> None:

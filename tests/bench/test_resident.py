@@ -28,8 +28,11 @@ class Ort:
 
     sessions: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
     runs: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
+    loops: bool = False
 
     def InferenceSession(self, file: str, options: Any, providers: list[tuple[str, dict[str, str]]]) -> Any:  # noqa: N802
+        if self.loops and "enable_cuda_graph" in providers[0][1]:
+            raise RuntimeError("the model has control flow nodes\nat some place")
         self.sessions.append(providers[0][1])
 
         def run(binding: dict[str, Any], chosen: dict[str, str]) -> None:
@@ -105,6 +108,17 @@ def test_a_provider_without_graphs_is_asked_for_none(ort: Ort) -> None:
     on_gpu(TENSORRT).resident(GIVEN).launch()
     assert "gpu_graph_id" not in ort.runs[0]
     assert "enable_cuda_graph" not in ort.sessions[0]
+
+
+def test_a_file_of_which_no_graph_can_be_made_is_called_plainly_and_it_is_told(ort: Ort) -> None:
+    ort.loops = True
+    found = on_gpu(CUDA)
+    calls = [found.resident(GIVEN), found.resident(GIVEN)]
+    for call in calls:
+        call.launch()
+    assert {call.plain for call in calls} == {"the model has control flow nodes"}
+    assert ort.sessions == [{"user_compute_stream": str(calls[0].stream)}]
+    assert all("gpu_graph_id" not in run for run in ort.runs)
 
 
 def test_pytorch_is_launched_in_its_current_stream(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 CONTEXT = 77
 FAILED = 700
+INVALIDATED = 901
 
 
 def fails(*arguments: object) -> int:
@@ -31,6 +32,11 @@ class FakeDriver:
         self.memory: dict[int, bytearray] = {}
         self.current: list[int | None] = []
         self.streams: dict[int, list[Callable[[], None]]] = {}
+        self.capturing: dict[int, list[Callable[[], None]] | None] = {}
+        self.graphs: dict[int, list[Callable[[], None]]] = {}
+        self.launched = 0
+        self.events: dict[int, float | None] = {}
+        self.clock = 0.0
         self._next = 0x1000
 
     def __getattribute__(self, name: str) -> Any:
@@ -78,6 +84,9 @@ class FakeDriver:
 
     def cuStreamSynchronize(self, stream: Any) -> int:  # noqa: N802
         self._require_context()
+        if stream.value in self.capturing:
+            self.capturing[stream.value] = None
+            return INVALIDATED
         for work in self.streams[stream.value]:
             work()
         self.streams[stream.value].clear()
@@ -107,12 +116,69 @@ class FakeDriver:
 
     def cuMemcpyHtoDAsync_v2(self, target: Any, source: Any, size: Any, stream: Any) -> int:  # noqa: N802
         self._require_context()
-        self.streams[stream.value].append(lambda: self.write(target.value, ctypes.string_at(source.value, size.value)))
+        self.queue(stream.value, lambda: self.write(target.value, ctypes.string_at(source.value, size.value)))
         return 0
 
     def cuMemcpyDtoHAsync_v2(self, target: Any, source: Any, size: Any, stream: Any) -> int:  # noqa: N802
         self._require_context()
-        self.streams[stream.value].append(lambda: self._copy(target.value, source.value, size.value))
+        self.queue(stream.value, lambda: self._copy(target.value, source.value, size.value))
+        return 0
+
+    def cuEventCreate(self, event: Any, flags: Any) -> int:  # noqa: N802
+        event._obj.value = self._handle()
+        self.events[event._obj.value] = None
+        return 0
+
+    def cuEventRecord(self, event: Any, stream: Any) -> int:  # noqa: N802
+        self._require_context()
+        self.queue(stream.value, lambda: self._stamp(event.value))
+        return 0
+
+    def cuEventSynchronize(self, event: Any) -> int:  # noqa: N802
+        return max(self.cuStreamSynchronize(ctypes.c_void_p(stream)) for stream in self.streams)
+
+    def cuEventElapsedTime(self, found: Any, first: Any, second: Any) -> int:  # noqa: N802
+        begun, ended = self.events[first.value], self.events[second.value]
+        if begun is None or ended is None:
+            return 400
+        found._obj.value = ended - begun
+        return 0
+
+    def cuEventDestroy_v2(self, event: Any) -> int:  # noqa: N802
+        self._require_context()
+        del self.events[event.value]
+        return 0
+
+    def cuStreamBeginCapture_v2(self, stream: Any, mode: Any) -> int:  # noqa: N802
+        assert mode.value == 1
+        assert stream.value not in self.capturing
+        self.capturing[stream.value] = []
+        return 0
+
+    def cuStreamEndCapture(self, stream: Any, graph: Any) -> int:  # noqa: N802
+        work = self.capturing.pop(stream.value)
+        if work is None:
+            return INVALIDATED
+        graph._obj.value = self._handle()
+        self.graphs[graph._obj.value] = work
+        return 0
+
+    def cuGraphInstantiateWithFlags(self, handle: Any, graph: Any, flags: Any) -> int:  # noqa: N802
+        handle._obj.value = self._handle()
+        self.graphs[handle._obj.value] = self.graphs[graph.value]
+        return 0
+
+    def cuGraphDestroy(self, graph: Any) -> int:  # noqa: N802
+        del self.graphs[graph.value]
+        return 0
+
+    cuGraphExecDestroy = cuGraphDestroy  # noqa: N815
+
+    def cuGraphLaunch(self, handle: Any, stream: Any) -> int:  # noqa: N802
+        self._require_context()
+        self.launched += 1
+        for work in self.graphs[handle.value]:
+            self.queue(stream.value, work)
         return 0
 
     def cuGetErrorString(self, status: Any, text: Any) -> int:  # noqa: N802
@@ -121,6 +187,20 @@ class FakeDriver:
             return 1
         text._obj.value = known[status.value]
         return 0
+
+    def queue(self, stream: int, work: Callable[[], None]) -> None:
+        """Put work into a stream, or into the graph that it is being recorded for."""
+        recorded = self.capturing.get(stream, self.streams[stream])
+        if recorded is not None:
+            recorded.append(work)
+
+    def _stamp(self, event: int) -> None:
+        if event in self.events:  # it may be given back before
+            self.events[event] = self.clock
+
+    def _handle(self) -> int:
+        self._next += 1
+        return self._next
 
     def write(self, address: int, content: bytes) -> None:
         """Fill memory that was allocated."""
@@ -167,13 +247,19 @@ class FakeCache:
 
 
 class FakeContext:
-    """Sums its input over the features and adds one: [batch, 3] -> [batch, 2], when the stream comes to it."""
+    """Sums its input over the features and adds one: [batch, 3] -> [batch, 2], when the stream comes to it.
+
+    The first call for a shape allocates memory, so it cannot be recorded.
+    """
+
+    is_stream_capturable: Callable[[int], bool]
 
     def __init__(self, engine: FakeEngine, cache: FakeCache | None) -> None:
         self.engine, self.cache = engine, cache
         self.shape: tuple[int, ...] | None = None
         self.addresses: dict[str, int] = {}
         self.refusing = ""
+        self.known: set[tuple[int, ...]] = set()
 
     def set_input_shape(self, name: str, shape: tuple[int, ...]) -> bool:
         self.shape = shape if name == "x" and shape[1:] == (3,) else None
@@ -195,11 +281,17 @@ class FakeContext:
         assert set(self.addresses) == {"x", "y"}
         shape, addresses = self.shape, dict(self.addresses)
         assert shape is not None
-        driver.streams[stream].append(lambda: self._compute(shape, addresses))
+        if stream in driver.capturing and (self.refusing == "recording" or shape not in self.known):
+            driver.capturing[stream] = None
+            return False
+        self.known.add(shape)
+        driver.queue(stream, lambda: self._compute(shape, addresses))
         return self.refusing != "run"
 
     def _compute(self, shape: tuple[int, ...], addresses: dict[str, int]) -> None:
+        """Takes a millisecond for an example."""
         driver = self.engine.package.driver
+        driver.clock += shape[0]
         if self.cache is not None:
             self.cache.kernels = max(self.cache.kernels, 1)
         given = np.frombuffer(driver.read(addresses["x"], 4 * int(np.prod(shape))), dtype=np.float32).reshape(shape)
@@ -212,9 +304,15 @@ def expected(given: NDArray[Any]) -> NDArray[np.float32]:
     return np.stack([total, total + 1], axis=1)
 
 
+class Strategy(enum.Enum):
+    LAZY = 0
+    EAGER = 1
+
+
 class FakeConfig:
     def __init__(self) -> None:
         self.cache: FakeCache | None = None
+        self.dynamic_shapes_kernel_specialization_strategy = Strategy.LAZY
 
     def create_runtime_cache(self) -> FakeCache:
         return FakeCache()
@@ -249,6 +347,9 @@ class FakeEngine:
     def create_execution_context(self, config: FakeConfig | None = None) -> FakeContext:
         context = FakeContext(self, config.cache if config else None)
         context.refusing = self.package.refusing
+        if config is not None:
+            eager = config.dynamic_shapes_kernel_specialization_strategy is Strategy.EAGER
+            context.is_stream_capturable = lambda stream: eager and self.package.refusing != "graphs"
         self.package.contexts.append(context)
         return context
 
@@ -257,6 +358,7 @@ class FakePackage(types.ModuleType):
     """`tensorrt` (`compiles` false) or `tensorrt_rtx`, with one engine whose serialized form is `b"engine"`."""
 
     TensorIOMode = Mode
+    DynamicShapesKernelSpecializationStrategy = Strategy
 
     def __init__(self, name: str, version: str, driver: FakeDriver) -> None:
         super().__init__(name)

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from exporters import tensorrt as exporter
+from hopgraph.bench.device import device_times
+from hopgraph.bench.on_engine import OnEngine
 from hopgraph.export.lengths import at_length
 from hopgraph.export.parity import TOLERANCE, reference, relative_error
 from hopgraph.lower.model import Model, compile_model
@@ -30,6 +32,21 @@ def test_an_engine_computes_what_the_model_computes(model: Model, dtype: str, tm
     predict = open_engine(Opening(tmp_path, manifest, form))
     given = [np.random.default_rng(size).standard_normal((size, 1, 8, 8)).astype(np.float32) for size in (1, 2, 7, BATCHES[-1])]
     assert relative_error([predict(batch) for batch in given], reference(model, given)) <= TOLERANCE[dtype]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(TENSORRT.missing() is not None, reason=f"no engine can run here: {TENSORRT.missing()}")
+def test_an_engine_is_timed_as_a_graph(model: Model, tmp_path: Path) -> None:
+    built = exporter.build(request_of(model), tmp_path)
+    form = Form("tensorrt", "float32", built.file, built.files, {}, {}, built.facts)
+    manifest = cast("Manifest", SimpleNamespace(files=(File(built.file, 0, "0" * 64),)))
+    run = OnEngine(open_engine(Opening(tmp_path, manifest, form)))
+    given = [np.random.default_rng(seed).standard_normal((2, 1, 8, 8)).astype(np.float32) for seed in range(2)]
+    found = device_times(run, given, 5)
+    assert len(found.seconds) == 5
+    assert min(found.seconds) > 0
+    assert found.plain is None
+    assert relative_error([run(batch) for batch in given], reference(model, given)) <= TOLERANCE["float32"]
 
 
 @pytest.mark.gpu
