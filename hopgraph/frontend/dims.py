@@ -171,6 +171,7 @@ class _Parser:
         raise DimError("dim-syntax", f"expected {expected} before `{token.text}`", token.offset, len(token.text))
 
 
+@lru_cache(maxsize=1024)
 def names_in(text: str) -> tuple[str, ...]:
     """The names that an expression uses, each once, in order. Raises DimError where the text has other characters."""
     return tuple(dict.fromkeys(token.text for token in _tokens(text) if token.kind == "name"))
@@ -178,7 +179,13 @@ def names_in(text: str) -> tuple[str, ...]:
 
 def evaluate(text: str, dims: Mapping[str, int]) -> int:
     """The value of an expression on dims, a positive integer. Raises DimError."""
-    parser = _Parser(text, dims)
+    return _evaluated(text, tuple((name, dims[name]) for name in names_in(text) if name in dims))
+
+
+@lru_cache(maxsize=1024)
+def _evaluated(text: str, dims: tuple[tuple[str, int], ...]) -> int:
+    """The value, which the texts of a spec and its variants ask for again and again."""
+    parser = _Parser(text, dict(dims))
     value = parser.expression()
     parser.expect("")
     if value.denominator != 1:

@@ -1,0 +1,37 @@
+"""Circles of names that read each other, held against networkx on random graphs."""
+
+import random
+
+import networkx as nx
+import pytest
+
+from hopgraph.graph.order import arrange
+
+
+def randomly(seed: int) -> dict[str, tuple[str, ...]]:
+    """Some names with those that they read."""
+    drawn = random.Random(seed)
+    names = [f"n{index}" for index in range(drawn.randint(1, 12))]
+    share = drawn.random() / 2
+    return {name: tuple(other for other in names if drawn.random() < share) for name in names}
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_circles_and_order_are_those_of_networkx(seed: int) -> None:
+    reads = randomly(seed)
+    graph = nx.DiGraph((other, name) for name, others in reads.items() for other in others)
+    sets = [frozenset(members) for members in nx.strongly_connected_components(graph)]
+    circles = {members for members in sets if len(members) > 1 or graph.has_edge(*members, *members)}
+    found = arrange(reads)
+    assert set(found.circles) == circles
+    assert len(found.circles) == len(circles)
+    inside = frozenset[str]().union(*circles)
+    assert set(found.order) == set(reads) - inside
+    rank = {name: index for index, name in enumerate(found.order)}
+    assert all(rank[other] < rank[name] for name in found.order for other in reads[name] if other not in inside)
+
+
+def test_circles_come_in_the_order_of_the_names() -> None:
+    reads = {"d": ("c",), "c": ("d",), "z": (), "b": ("b",), "a": ("z", "d")}
+    assert arrange(reads).circles == (frozenset("cd"), frozenset("b"))
+    assert arrange(reads).order == ("z", "a")
