@@ -79,6 +79,12 @@ class NodeBuilder:
         """Whether a node may be used: models for old runtimes do without the newest."""
         return since(op_type, self.dtype) <= self.shared.newest
 
+    def reshape(self, value: ir.Value, shape: tuple[int, ...], given: tuple[int, ...] | None = None) -> ir.Value:
+        """A value in another shape, of which a first 0 is the batch as it is. `given` is the shape that it has, where that is known."""
+        if given is not None and value.shape is None:
+            value.dtype, value.shape = DTYPES[self.dtype], ir.Shape([None, *given[1:]])
+        return self("Reshape", value, self.integers(shape))
+
     def integers(self, values: tuple[int, ...]) -> ir.Value:
         """A constant vector of int64, such as a shape or axes."""
         return self.constant(f"integers {list(values)}", np.asarray(values, dtype=np.int64))
@@ -100,5 +106,5 @@ class NodeBuilder:
         """A value in another shape. Weights are read in it from where they lie."""
         leaf = self.shared.leaves.get(str(value.name))
         if leaf is None:
-            return self("Reshape", value, self.integers(shape))
+            return self.reshape(value, shape)
         return self.shared.weight(replace(leaf, shape=shape))

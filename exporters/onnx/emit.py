@@ -10,6 +10,7 @@ import onnx_ir as ir
 
 from exporters.onnx.builder import DTYPES, Leaf, NodeBuilder, Shared
 from exporters.onnx.opsets import NEWEST, lowest
+from exporters.onnx.reshapes import shortened
 from hopgraph.energy.records import Value
 from hopgraph.export.fold import fold
 from hopgraph.export.weights import COMPUTED
@@ -40,9 +41,10 @@ def emit_graph(program: Program, dtype: str = "float32", *, loop: bool = False, 
         scope.define(value, given, dtype if value.integer else "float32")
     scope.write(folded.program.statements if loop else tuple(folded.program.flat()))
     outputs = [_output(scope, name, inputs) for name in program.outputs]
+    nodes = shortened(scope.nodes, outputs)
     opset = lowest(shared.used)
     initializers = [value for value in (*shared.constants.values(), *shared.weights.values()) if value.uses()]
-    graph = ir.Graph(inputs, outputs, nodes=scope.nodes, initializers=initializers, opset_imports={"": opset}, name=program.name)
+    graph = ir.Graph(inputs, outputs, nodes=nodes, initializers=initializers, opset_imports={"": opset}, name=program.name)
     leaves = {name: leaf for name, leaf in shared.leaves.items() if name in graph.initializers}
     return Emitted(graph, opset, leaves, {name: shared.stored(leaf) for name, leaf in leaves.items()})
 
@@ -150,7 +152,7 @@ class _Scope:
             results.append(inner.result(item.result, dtype, results))
         again = inner._builder(dtype, stem)("Identity", more)
         again.dtype, again.shape = ir.DataType.BOOL, ir.Shape(())
-        return ir.Graph([turn, more, *states], [again, *results], nodes=inner.nodes, name=f"{stem}.body")
+        return ir.Graph([turn, more, *states], [again, *results], nodes=shortened(inner.nodes, results), name=f"{stem}.body")
 
 
 def _column(op: str, dtype: str) -> tuple[Callable[..., ir.Value], str]:

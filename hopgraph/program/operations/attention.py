@@ -50,13 +50,14 @@ def _onnx(o: Any, site: Site, *values: Any) -> Any:
         return _by_products(o, site, *values)
     heads = site.inputs[0].shape[1] if len(site.inputs[0].axes) == 3 else 1
     sizes = ((value.shape[0], math.prod(value.shape[1:])) for value in site.inputs)
-    given = [o("Reshape", value, o.integers((0, *size))) for value, size in zip(values, sizes, strict=True)]
+    given = [o.reshape(value, (0, *size)) for value, size in zip(values, sizes, strict=True)]
     about: dict[str, Any] = {"q_num_heads": heads, "kv_num_heads": heads, "scale": site.attributes["scale"]}
     if _is_causal(site):
         about["is_causal"] = 1
     elif site.attributes["keep"] != "all":
         given.append(o.constant(*mask_offsets(_weights_site(site))))
-    return o("Reshape", o("Attention", *given, **about), o.integers((0, *site.output.shape)))
+    found = (0, site.output.shape[0], math.prod(site.output.shape[1:]))
+    return o.reshape(o("Attention", *given, **about), (0, *site.output.shape), found)
 
 
 def _by_products(o: Any, site: Site, query: Any, key: Any, value: Any) -> Any:

@@ -142,7 +142,9 @@ def _contract_flops(site: Site) -> int:
 
 
 def _affine_onnx(o: Any, site: Site, x: Any, weight: Any, bias: Any) -> Any:
-    return o("Add", _contract_onnx(o, product_site(site), x, weight), bias)
+    product = plan_product(product_site(site))
+    assert product is not None, "an affine map is made of a product over the last axes"
+    return product.emit_affine(o, x, weight, bias, math.prod(site.inputs[2].shape))
 
 
 def _affine_flops(site: Site) -> int:

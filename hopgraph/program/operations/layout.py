@@ -24,7 +24,7 @@ def _merge_torch(t: Any, site: Site, x: Any) -> Any:
 
 
 def _merge_onnx(o: Any, site: Site, x: Any) -> Any:
-    return o("Reshape", x, o.integers((0, *site.output.shape)))
+    return o.reshape(x, (0, *site.output.shape))
 
 
 def _rename_shape(inputs: Sequence[Value], attributes: Attributes) -> Typed:

@@ -81,10 +81,10 @@ def _instance_norm(o: Any, site: Site, x: Any, *gain: Any) -> Any:
     value, count = site.inputs[0], len(site.attributes["over"])
     channels = (math.prod(value.shape[:-count]),)
     gains = [o.view(number, (1,)) if channels == (1,) else o("Expand", number, o.integers(channels)) for number in gain]
-    seen = o("Reshape", x, o.integers((0, *channels, -1)))
+    seen = o.reshape(x, (0, *channels, -1))
     affine = (*(gains or [_full(o, channels, 1.0)]), _full(o, channels, 0.0))
     normed = o("InstanceNormalization", seen, *affine, epsilon=site.attributes["eps"])
-    return o("Reshape", normed, o.integers((0, *value.shape)))
+    return o.reshape(normed, (0, *value.shape))
 
 
 def _root_scaled(o: Any, site: Site, x: Any, reduce: str) -> Any:

@@ -43,13 +43,17 @@ class Layout:
 
 @dataclass(frozen=True)
 class Product:
-    """A node of two operands, `turned` where the second comes first, its result in another shape and then in another order."""
+    """A node of two operands, `turned` where the second comes first, its result in another shape and then in another order.
+
+    `merged` is the shape that the node's result has before it is given another, its last dimension of all labels that it makes.
+    """
 
     op_type: str
     operands: tuple[Layout, Layout]
     turned: bool
     shape: Numbers | None
     order: Numbers | None
+    merged: Numbers = ()
 
     @property
     def cost(self) -> int:
@@ -58,9 +62,21 @@ class Product:
 
     def emit(self, o: Any, x: Any, y: Any) -> Any:
         """The nodes."""
+        return self._shaped(o, self._product(o, x, y))
+
+    def emit_affine(self, o: Any, x: Any, y: Any, bias: Any, size: int) -> Any:
+        """The nodes, with a bias of so many numbers, over the last axes of the result. It is added before these are told apart."""
+        result = self._product(o, x, y)
+        if self.order is None and self.merged and self.merged[-1] == size:
+            return self._shaped(o, o("Add", result, o.view(bias, (size,))))
+        return o("Add", self._shaped(o, result), bias)
+
+    def _product(self, o: Any, x: Any, y: Any) -> Any:
         values = (y, x) if self.turned else (x, y)
-        result = o(self.op_type, *(layout.emit(o, value) for layout, value in zip(self.operands, values, strict=True)))
-        result = result if self.shape is None else o("Reshape", result, o.integers(self.shape))
+        return o(self.op_type, *(layout.emit(o, value) for layout, value in zip(self.operands, values, strict=True)))
+
+    def _shaped(self, o: Any, result: Any) -> Any:
+        result = result if self.shape is None else o.reshape(result, self.shape, self.merged)
         return result if self.order is None else o("Transpose", result, perm=self.order)
 
 
@@ -147,7 +163,8 @@ def _matrix_product(terms: _Terms, first: Labels, second: Labels, summed: Labels
     result = ((BATCH,) if BATCH in terms.out else ()) + (*shared, *rows, *columns)
     merged = len(columns) != 1 or (not apart and len(rows) != 1)
     shape = terms.shape([(label,) for label in result]) if merged else None
-    return Product("MatMul", operands, turned, shape, _order(result, terms.out))
+    groups = [(label,) for label in result[: len(result) - len(columns) - len(rows)]] + row_groups + [columns]
+    return Product("MatMul", operands, turned, shape, _order(result, terms.out), terms.shape(groups))
 
 
 def _free(terms: _Terms, labels: Labels, other: Labels) -> Labels:

@@ -38,11 +38,11 @@ class View:
     def enter_onnx(self, o: Any, x: Any) -> Any:
         """X as an ONNX node reads it."""
         x = x if self.order is None else o("Transpose", x, perm=self.order)
-        return x if self.folded is None else o("Reshape", x, o.integers(self.folded))
+        return x if self.folded is None else o.reshape(x, self.folded)
 
     def leave_onnx(self, o: Any, y: Any) -> Any:
         """The result of an ONNX node as the value."""
-        y = y if self.unfolded is None else o("Reshape", y, o.integers(self.unfolded))
+        y = y if self.unfolded is None else o.reshape(y, self.unfolded)
         return y if self.back is None else o("Transpose", y, perm=self.back)
 
 
