@@ -1,6 +1,6 @@
 """Every benchmark of the table of speed that a CPU can run, in turn, each in a process of its own; then every row beside its target.
 
-python -m benchmarks [--quick] [--out FOLDER]
+python -m benchmarks [--quick] [--default-allocator] [--out FOLDER]
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -20,9 +21,9 @@ from benchmarks.tables import RESULTS, markdown, parser, row
 NAMES = ("check", "compiling", "forward", "training", "descent", "bytes", "steps", "exported", "passes", "scaling")
 
 
-def run(name: str, folder: Path, quick: bool) -> tuple[Result, ...]:
+def run(name: str, folder: Path, options: Sequence[str]) -> tuple[Result, ...]:
     """The rows of a benchmark. Raises CalledProcessError where it fails."""
-    command = [sys.executable, "-m", f"benchmarks.{name}", "--out", str(folder.resolve()), *(["--quick"] if quick else [])]
+    command = [sys.executable, "-m", f"benchmarks.{name}", "--out", str(folder.resolve()), *options]
     print(f"\n{name}\n", flush=True)
     subprocess.run(command, check=True, cwd=ROOT)  # noqa: S603 (our own modules)
     return read(folder / f"{name}.json")
@@ -42,10 +43,12 @@ def result(found: dict[str, Any]) -> Result:
 def main() -> None:
     """Run all."""
     given = parser(__doc__ or "").parse_args()
+    flags = {"--quick": given.quick, "--default-allocator": given.default_allocator}
+    options = [flag for flag, wanted in flags.items() if wanted]
     begun = time.perf_counter()
     with TemporaryDirectory() as scratch:
         folder = given.out or (Path(scratch) if given.quick else RESULTS)
-        found = [item for name in NAMES for item in run(name, folder, given.quick)]
+        found = [item for name in NAMES for item in run(name, folder, options)]
     print(f"\nall, in {time.perf_counter() - begun:.0f} s\n\n{markdown([row(item) for item in found])}")
 
 

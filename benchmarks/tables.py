@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.base import Result
+from hopgraph.allocator import keep_memory
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("numpy", "onnx", "onnx-ir", "onnxscript", "onnxruntime", "tensorrt-rtx-cu13")
@@ -32,6 +33,7 @@ def parser(description: str) -> argparse.ArgumentParser:
     """The arguments that every benchmark takes."""
     found = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     found.add_argument("--quick", action="store_true", help="toy sizes and few rounds, to see it work; written only with --out")
+    found.add_argument("--default-allocator", action="store_true", help="let the C library return memory, which `hopgraph train` does not")
     found.add_argument("--out", type=_folder, help="the folder for NAME.json; benchmarks/results without it")
     return found
 
@@ -50,22 +52,24 @@ def command(name: str, description: str, measure: Callable[[bool], Table]) -> No
 
 
 def run(name: str, given: argparse.Namespace, measure: Callable[[bool], Table]) -> None:
-    """Measure, print, write."""
+    """Measure, print, write. Memory is kept for both sides, as where HopGraph trains: what new pages cost is nobody's code."""
+    kept = not given.default_allocator and keep_memory()
     begun = time.perf_counter()
     table = measure(given.quick)
     shown = {"": [row(result) for result in table.results], **table.details}
     print("\n\n".join(f"{title}\n\n{markdown(rows)}".strip() for title, rows in shown.items() if rows))
     folder = given.out or (None if given.quick else RESULTS)
     if folder is not None:
-        write(folder / f"{name}.json", name, given.quick, table, time.perf_counter() - begun)
+        facts = {"quick": given.quick, "seconds": round(time.perf_counter() - begun, 1), "freed memory": "kept" if kept else "returned"}
+        write(folder / f"{name}.json", name, facts, table)
 
 
-def write(file: Path, name: str, quick: bool, table: Table, seconds: float) -> None:
-    """The table as JSON."""
+def write(file: Path, name: str, facts: Row, table: Table) -> None:
+    """The table as JSON, with what is known of the run."""
     results = [{**asdict(result), "met": result.met} for result in table.results]
-    facts = {"name": name, "command": f"python -m benchmarks.{name}", "quick": quick, "seconds": round(seconds, 1), "machine": machine()}
+    head = {"name": name, "command": f"python -m benchmarks.{name}", **facts, "machine": machine()}
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps({**facts, "results": results, "details": table.details}, indent=1) + "\n", encoding="utf-8")
+    file.write_text(json.dumps({**head, "results": results, "details": table.details}, indent=1) + "\n", encoding="utf-8")
 
 
 def machine() -> dict[str, str]:

@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 ORDER = [
     "version",
+    "allocator",
     "runtime",
     "errors",
     "explain",

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 
+from hopgraph.allocator import keep_memory
 from hopgraph.passes.pipeline import CheckedSpec
 from hopgraph.train.checkpoint import Origin, packed, written
 from hopgraph.train.data import Data, Streamed
@@ -52,7 +53,9 @@ def train(
     While it trains, `out` holds the last checkpoint. With `resume` it goes on from there, if there is one, and a run that is finished
     is given back; a run that was killed ends with the same weights, to the bit on a CPU. SIGTERM ends it after the step at hand, with a
     checkpoint and status 143. Raises HopgraphError; then the last good checkpoint is left, and nothing where there is none.
+    From then on the process keeps the memory that it frees (see :func:`hopgraph.allocator.keep_memory`).
     """
+    keep_memory()
     data = fit_data(spec, data, recipe)
     task = choose_task(spec, data)
     require_recipe(task, data, recipe)

@@ -82,7 +82,7 @@ def test_what_is_written_reads_back_with_the_machine_and_the_versions(tmp_path: 
         Result("a", "forward", "by hand", 1.0, 2.0, "s", Ratio(0.5, 0.4, 0.6), Target(1.0), 1e-15),
         Result("b", "bytes", "own", 1.0, 2.0, "bytes", Ratio(0.5, 0.5, 0.5)),
     )
-    tables.write(tmp_path / "new" / "it.json", "it", True, Table(rows, {"more": [{"size": 1}]}), 1.25)
+    tables.write(tmp_path / "new" / "it.json", "it", {"quick": True, "seconds": 1.2}, Table(rows, {"more": [{"size": 1}]}))
     found = json.loads((tmp_path / "new" / "it.json").read_text(encoding="utf-8"))
     assert (found["command"], found["quick"], found["seconds"]) == ("python -m benchmarks.it", True, 1.2)
     assert found["details"] == {"more": [{"size": 1}]}
