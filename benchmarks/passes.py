@@ -1,5 +1,7 @@
 """What each pass over the program is good for: the compiled model with all of them, against the same one without that pass.
 
+Below them the memory format: kernels with their channels last (the recipe's `channels_last`), against kernels as they are.
+
     python -m benchmarks.passes [--quick] [--out FOLDER]
 
 Forward, and forward with backward, eager, float32, on the CPU, with the same weights; outputs are compared in float64. Only where a pass
@@ -22,6 +24,8 @@ from hopgraph.passes.pipeline import PROGRAM_PASSES, CheckedSpec, load
 
 FURTHER = (("ninformer", "symmetric"),)
 """Specs beside those of the table of speed, with variants: what is computed twice in them is shared."""
+CONVOLUTIONS = ("convmixer", "ffnet", "poolformer")
+"""Specs of which convolutions or pooling take the time."""
 
 
 def specs(quick: bool) -> Iterator[tuple[str, CheckedSpec]]:
@@ -47,6 +51,18 @@ def rows(name: str, spec: CheckedSpec, off: CheckedSpec, given: Effort) -> Itera
         yield compared(what, f"without {off.without[0]}", found["ours"], found["theirs"], name=name, equal=equal)
 
 
+def formats(name: str, spec: CheckedSpec, given: Effort) -> Iterator[Result]:
+    """Both ways through the model, with channels last and as it is."""
+    model, plain = made(spec).channels_last(), made(spec)
+    inputs = example(plain, BATCH)
+    exact = example(plain, 2, torch.float64)
+    with torch.no_grad():
+        equal = relative(made(spec, torch.float64).channels_last()(exact), made(spec, torch.float64)(exact))
+    for what, step in PASSES.items():
+        found = interleaved({"ours": step(model, inputs), "theirs": step(plain, inputs)}, given)
+        yield compared(what, "channels first", found["ours"], found["theirs"], name=name, equal=equal)
+
+
 def made(spec: CheckedSpec, dtype: torch.dtype = torch.float32) -> Model:
     """A model with random weights, the same each time."""
     with torch.random.fork_rng():
@@ -70,6 +86,8 @@ def measure(quick: bool) -> Table:
             off = without(spec, item.name)
             if off is not None:
                 found += rows(name, spec, off, effort(quick))
+    for name in CONVOLUTIONS:
+        found += formats(name, load(name, "digits" if quick else None), effort(quick))
     return Table(tuple(found))
 
 

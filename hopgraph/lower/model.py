@@ -55,6 +55,13 @@ class Model(nn.Module):
             if not tensor.is_meta:
                 initialise(tensor, *parameter.init, generator)
 
+    def channels_last(self) -> Model:
+        """The model itself, its kernels with channels last in memory: so is what convolutions make, and what follows keeps it."""
+        for tensor in self.parameters():
+            if tensor.dim() == 4:
+                tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
+        return self
+
     def stored(self, name: str) -> Tensor:
         """A parameter or a buffer by its stored name."""
         owner, _, leaf = name.rpartition(".")

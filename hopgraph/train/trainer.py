@@ -78,6 +78,8 @@ class Trainer:
         self.fabric = make_fabric(recipe, cast("StrategyName", origin.strategy))
         torch.manual_seed(origin.seed)
         self.model = compile_model(spec, allow_large=allow_large)
+        if recipe.channels_last:
+            self.model.channels_last()
         if self.rank:
             torch.manual_seed(origin.seed + self.rank)  # the first weights are the same on all, what is dropped is not
         if recipe.compile:

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
+import hopgraph
 from hopgraph.errors import HopgraphError
 from hopgraph.lower.model import Model, compile_model
 from hopgraph.passes.pipeline import CheckedSpec
@@ -118,6 +119,30 @@ def test_a_compiled_model_trains_as_the_plain_one(tmp_path: Path, few: Images) -
     assert process.returncode == 0, errors
     train(mixer("asymmetric,digits"), few, recipe(**fields), tmp_path / "plain")
     assert apart(weights(tmp_path / "compiled"), weights(tmp_path / "plain")) < 1e-8
+
+
+def test_kernels_with_their_channels_last_learn_the_same(tmp_path: Path, few: Images) -> None:
+    spec = hopgraph.load("ffnet", "digits")
+    fields: dict[str, Any] = {"epochs": 1, "precision": "64-true"}
+    seen: list[bool] = []
+
+    def look(module: torch.nn.Module, *_: object) -> None:
+        if isinstance(module, Model):
+            seen.append(last(module))
+
+    with torch.nn.modules.module.register_module_forward_hook(look):
+        found = train(spec, few, recipe(channels_last=True, **fields), tmp_path / "last").history[-1]
+    assert seen
+    assert all(seen)
+    plain = train(spec, few, recipe(**fields), tmp_path / "first").history[-1]
+    assert found.loss == pytest.approx(plain.loss, rel=1e-9)  # weights may differ: the gradient of a bias before a norm is rounding alone
+    assert found.test == pytest.approx(plain.test)
+
+
+def last(module: torch.nn.Module) -> bool:
+    """Whether every kernel lies with its channels last."""
+    kernels = [tensor for tensor in module.parameters() if tensor.dim() == 4]
+    return bool(kernels) and all(tensor.is_contiguous(memory_format=torch.channels_last) for tensor in kernels)
 
 
 def test_drop_path_is_laid_over_the_spec(tmp_path: Path, few: Images) -> None:
