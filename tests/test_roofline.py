@@ -9,10 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from hopgraph.bench.roofline import Limits, Probe, measure_limits
+from hopgraph.bench.roofline import ITEMSIZES, Limits, Probe, measure_limits
 from hopgraph.program.cost import Cost
-
-LIMITS = Limits(flops_per_second=1000.0, bytes_per_second=100.0)
 
 
 @pytest.mark.parametrize(
@@ -26,7 +24,7 @@ LIMITS = Limits(flops_per_second=1000.0, bytes_per_second=100.0)
     ],
 )
 def test_the_least_time_is_that_of_what_limits(cost: Cost, batch: int, itemsize: int, seconds: float) -> None:
-    assert LIMITS.seconds(cost, batch, itemsize) == seconds
+    assert Limits(1000.0, 100.0, itemsize).seconds(cost, batch) == seconds
 
 
 def test_the_rates_are_those_of_one_product_and_one_copy(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,6 +48,20 @@ def test_the_threads_are_those_given_and_then_as_before(monkeypatch: pytest.Monk
     assert set(seen) == {before + 1}
     assert torch.get_num_threads() == before
     assert found.flops_per_second > 0 < found.bytes_per_second
+
+
+def test_a_product_is_of_numbers_of_the_dtype(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[torch.dtype] = []
+    product = torch.mm
+    monkeypatch.setitem(ITEMSIZES["cpu"], "bfloat16", 2)
+
+    def watched(first: Tensor, second: Tensor, *, out: Tensor) -> Tensor:
+        seen.append(first.dtype)
+        return product(first, second, out=out)
+
+    monkeypatch.setattr(torch, "mm", watched)
+    assert measure_limits(1, dtype="bfloat16", probe=Probe(4, 16, 0.0)).itemsize == 2
+    assert set(seen) == {torch.bfloat16}
 
 
 @pytest.mark.gpu

@@ -12,7 +12,7 @@ from typing import Any
 from hopgraph.bench.candidates import ONNX_FILE, baselines, candidates, require
 from hopgraph.bench.gather import machine
 from hopgraph.bench.measure import Effort, measure
-from hopgraph.bench.roofline import Limits, measure_limits
+from hopgraph.bench.roofline import ITEMSIZES, Limits, measure_limits
 from hopgraph.bench.runtimes import device_of
 from hopgraph.bench.timing import Measured, Timing, records
 from hopgraph.errors import HopgraphError
@@ -20,8 +20,8 @@ from hopgraph.export.manifest import spec_of
 from hopgraph.program.cost import Cost, cost_of
 from hopgraph.runtime import Bundle
 
-LIMITED = "float32"
-"""The dtype that the limits are measured in."""
+Rooflines = dict[str, dict[str, Limits]]
+"""The limits of the machine by device and dtype."""
 
 
 @dataclass(frozen=True)
@@ -38,15 +38,15 @@ class Order:
 
 @dataclass(frozen=True)
 class Bench:
-    """What was measured, on which machine, and its limits by device."""
+    """What was measured, on which machine, and its limits by device and dtype."""
 
     measured: Measured
     machine: dict[str, str]
-    limits: dict[str, Limits]
+    limits: Rooflines
 
     def record(self) -> dict[str, Any]:
         """As plain data."""
-        limits = {device: asdict(limit) for device, limit in self.limits.items()}
+        limits = {device: {dtype: asdict(limit) for dtype, limit in found.items()} for device, found in self.limits.items()}
         return {"machine": self.machine, "limits": limits, **asdict(self.measured), "timings": records(self.measured.timings)}
 
 
@@ -75,15 +75,18 @@ def _cost(path: str) -> Cost | None:
         return None
 
 
-def _limits(timings: Sequence[Timing], threads: int) -> dict[str, Limits]:
-    """Of the devices on which something was timed that they limit."""
-    devices = dict.fromkeys(device_of(item.candidate.runtime) for item in timings if item.candidate.dtype == LIMITED)
-    return {device: measure_limits(threads, device) for device in devices if device}
+def _limits(timings: Sequence[Timing], threads: int) -> Rooflines:
+    """Of the devices on which something was timed, in its dtype, where they have limits in it."""
+    found: Rooflines = {}
+    for item in timings:
+        device, dtype = device_of(item.candidate.runtime), item.candidate.dtype
+        if device and dtype in ITEMSIZES[device] and dtype not in found.setdefault(device, {}):
+            found[device][dtype] = measure_limits(threads, device, dtype)
+    return found
 
 
-def _with_least(costs: dict[str, Cost], limits: dict[str, Limits], timing: Timing) -> Timing:
-    """The timing with the least time that the machine needs. Other dtypes have other limits, which were not measured."""
-    cost, limit = costs.get(timing.candidate.bundle), limits.get(device_of(timing.candidate.runtime) or "")
-    if cost is None or limit is None or timing.candidate.dtype != LIMITED:
-        return timing
-    return replace(timing, least=limit.seconds(cost, timing.batch))
+def _with_least(costs: dict[str, Cost], limits: Rooflines, timing: Timing) -> Timing:
+    """The timing with the least time that the machine needs, where it has limits in its dtype."""
+    cost = costs.get(timing.candidate.bundle)
+    limit = limits.get(device_of(timing.candidate.runtime) or "", {}).get(timing.candidate.dtype)
+    return timing if cost is None or limit is None else replace(timing, least=limit.seconds(cost, timing.batch))

@@ -21,7 +21,7 @@ LACKING = Candidate("bundle", "v", "tensorrt", "float32", "no GPU (pip install '
 FOUND = Bench(
     Measured((CANDIDATE, LACKING), (Timing(CANDIDATE, 4, 0.002, 0.003, 9, 1, 1, 1, CANDIDATE, least=0.001),)),
     {"processor": "p", "threads": "2"},
-    {"cpu": Limits(1e9, 1e9)},
+    {"cpu": {"float32": Limits(1e9, 1e9)}},
 )
 
 
@@ -76,7 +76,7 @@ def test_a_table_and_what_is_not_in_it(orders: list[Order]) -> None:
 
 def test_json_has_the_machine_and_its_limits(orders: list[Order], tmp_path: Path) -> None:
     record = json.loads(run("a", "--json", "--plot", tmp_path / "p.svg"))
-    assert (record["machine"]["threads"], record["limits"]["cpu"]["flops_per_second"]) == ("2", 1e9)
+    assert (record["machine"]["threads"], record["limits"]["cpu"]["float32"]["flops_per_second"]) == ("2", 1e9)
     assert [item["reason"] for item in record["candidates"]] == [None, LACKING.reason]
     assert (record["timings"][0]["throughput"], record["timings"][0]["of_the_limit"]) == (2000, 0.5)
     assert "<svg" in (tmp_path / "p.svg").read_text()
