@@ -1,8 +1,7 @@
 """Circles of names that read each other, held against networkx on random graphs."""
 
-import random
-
 import networkx as nx
+import numpy as np
 import pytest
 
 from hopgraph.graph.order import arrange
@@ -10,8 +9,8 @@ from hopgraph.graph.order import arrange
 
 def randomly(seed: int) -> dict[str, tuple[str, ...]]:
     """Some names with those that they read."""
-    drawn = random.Random(seed)
-    names = [f"n{index}" for index in range(drawn.randint(1, 12))]
+    drawn = np.random.default_rng(seed)
+    names = [f"n{index}" for index in range(drawn.integers(1, 13))]
     share = drawn.random() / 2
     return {name: tuple(other for other in names if drawn.random() < share) for name in names}
 
