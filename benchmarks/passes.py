@@ -37,7 +37,7 @@ def specs(quick: bool) -> Iterator[tuple[str, CheckedSpec]]:
 
 def without(spec: CheckedSpec, name: str) -> CheckedSpec | None:
     """The spec without a pass; none where that changes nothing."""
-    found = replace(spec, without=(name,))
+    found = replace(spec, without=(*spec.without, name))
     return None if found.program == spec.program else found
 
 
@@ -48,7 +48,7 @@ def rows(name: str, spec: CheckedSpec, off: CheckedSpec, given: Effort) -> Itera
     inputs = example(ours, BATCH)
     for what, step in PASSES.items():
         found = interleaved({"ours": step(ours, inputs), "theirs": step(theirs, inputs)}, given)
-        yield compared(what, f"without {off.without[0]}", found["ours"], found["theirs"], name=name, equal=equal)
+        yield compared(what, f"without {off.without[-1]}", found["ours"], found["theirs"], name=name, equal=equal)
 
 
 def formats(name: str, spec: CheckedSpec, given: Effort) -> Iterator[Result]:

@@ -67,6 +67,12 @@ def attention(keep: str, scale: float) -> dict[str, Any]:
     return {"out": ("n", "z") if keep == "all" else ("n", "h", "z"), "scale": scale, "keep": keep, "width": 0}
 
 
+def two_layer(activation: str, biased: bool) -> dict[str, Any]:
+    first, second = contraction("nk", "nc", "kc"), contraction("nc", "nk", "kc")
+    given = {"first": first["labels"], "hidden": first["out"], "second": second["labels"], "out": second["out"]}
+    return {**given, "activation": activation, "bias": biased, "offset": biased}
+
+
 HEADS = ({"n": 3, "h": 2, "c": 4}, {"k": 5, "h": 2, "c": 4}, {"k": 5, "h": 2, "z": 2})
 SQUARE = {"q": 3, "k": 3}
 LIMITED = {"rows": ("n",), "columns": ("c",), "limit": 1.0}
@@ -87,6 +93,8 @@ CASES = [
     Case("contract", (X, {"k": 5, "c": 4}, {"n": 3, "k": 5}), 2 * EACH * 5 + 2 * 15, contraction("n", "nc", "kc", "nk")),
     Case("contract", (X, {"n": 3}, {"n": 3, "c": 4}), EACH + 2 * EACH, contraction("", "nc", "n", "nc")),
     Case("affine", (X, {"k": 5, "c": 4}, {"k": 5}), 2 * EACH * 5, contraction("nk", "nc", "kc")),
+    Case("two_layer", (X, {"k": 5, "c": 4}, {"k": 5}, {"c": 4}), 2 * (2 * EACH * 5) + 2 * 15, two_layer("squared_relu", biased=True)),
+    Case("two_layer", (X, {"k": 5, "c": 4}), 2 * (2 * EACH * 5) + 15, two_layer("gelu", biased=False)),
     *(Case(op, (X,), EACH, {"over": ("c",)}) for op in ("mean", "max")),
     Case("merge", (X,), 0, {"axes": ("n", "c"), "into": "m"}),
     Case("rename", (X,), 0, {"axes": ("a", "b")}),

@@ -33,11 +33,12 @@ class Section:
 SECTIONS = (
     Section("machine", ("torch",), 30),
     Section("suite", (*TRAINS, "pytest", "hypothesis"), 70),
-    Section("training", TRAINS, 180),
-    Section("passes", ALWAYS, 50),
+    Section("training", TRAINS, 165),
+    Section("passes", ALWAYS, 45),
     Section("descent", ALWAYS, 30),
     Section("limits", ("torch", "numpy"), 20),
-    Section("bundles", (*TRAINS, "onnx", "onnx_ir"), 70),
+    Section("kernels", ALWAYS, 45),
+    Section("bundles", (*TRAINS, "onnx", "onnx_ir"), 65),
     Section("halves", (*TRAINS, "onnx", "onnx_ir", "onnxruntime"), 30),
-    Section("cifar", TRAINS, 60),
+    Section("cifar", TRAINS, 40),
 )

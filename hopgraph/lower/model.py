@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from hopgraph.errors import At, Diagnostic, HopgraphError
 from hopgraph.graph.certificate import Certificate, Verdict, holds_its_pulls
 from hopgraph.graph.ham import Ham
+from hopgraph.lower.kernels import two_layer as two_layer  # registers the operator that a program may call
 from hopgraph.lower.oracle import Oracle
 from hopgraph.lower.parameters import initialise, register
 from hopgraph.lower.source import function_source

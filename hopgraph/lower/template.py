@@ -125,4 +125,6 @@ def _qualified(function: Callable[..., Any]) -> str:
     short = name.removeprefix("linalg_")  # torch names its functions of linear algebra so
     if getattr(torch.linalg, short, None) is function:
         return f"torch.linalg.{short}"
+    if getattr(torch.ops.hopgraph, name, None) is function:
+        return f"torch.ops.hopgraph.{name}"
     raise AssertionError(f"{function} is no function of torch")

@@ -21,6 +21,7 @@ from hopgraph.passes import (
     fuse_attention,
     fuse_biases,
     fuse_norms,
+    fuse_synapses,
     infer_axes,
     order_fast,
     resolve_dims,
@@ -47,10 +48,15 @@ PROGRAM_PASSES: tuple[Pass[Program, Program], ...] = (
     fuse_norms.PASS,
     fuse_attention.PASS,
     fuse_biases.PASS,
+    fuse_synapses.PASS,
 )
 """Program -> program: the same numbers up to rounding, in less time. Each can be left out."""
 PASSES: tuple[Pass[Any, Any], ...] = (*GRAPH_PASSES, unroll.PASS, *PROGRAM_PASSES)
 """All of them, with graph -> program in between."""
+UNASKED = (fuse_synapses.PASS.name,)
+"""Passes over the program that are left out unless they are asked for, by a recipe's `kernels` or `CheckedSpec.with_kernels`."""
+# The speed of its kernel was not measured yet; and its operator is registered by this package, so that a standalone module, whose only
+# import is torch, could not call it.
 
 
 def optimized(program: Program, without: Iterable[str] = ()) -> Program:
@@ -71,13 +77,18 @@ class CheckedSpec:
     """One for the block of each stage."""
     iso: Iso | None = None
     """What `iso_params` did."""
-    without: tuple[str, ...] = ()
-    """The names of passes over the program that are left out, to see what they are good for."""
+    without: tuple[str, ...] = UNASKED
+    """The names of passes over the program that are left out: to see what they are good for, or since nobody asked for them."""
 
     @cached_property
     def program(self) -> Program:
         """The program of the whole model."""
         return optimized(unroll.PASS(self.ham, Findings()), self.without)
+
+    @property
+    def with_kernels(self) -> CheckedSpec:
+        """The same with the passes that must be asked for: the same parameters and numbers, by kernels of our own."""
+        return replace(self, without=tuple(name for name in self.without if name not in UNASKED))
 
     @property
     def certificate(self) -> Certificate:

@@ -224,6 +224,7 @@ class Recipe(OptionModel):
     `resize` brings images to the size that the spec reads; without it they must have that size. `augment` is what is done to images in
     training. `precision` is that of numbers: `bf16-mixed` and `16-mixed` keep weights in 32 bits. `compile` has torch compile the model.
     `channels_last` keeps kernels of convolutions, and so the images that they make, with channels last in memory.
+    `kernels` trains by kernels of our own where there are some: the same numbers up to rounding, by the plain parts where there is no GPU.
     `evaluate` is after how many epochs the model is tested; it always is after the last. `log` are logs beside the run's own record.
     """
 
@@ -244,6 +245,7 @@ class Recipe(OptionModel):
     precision: Literal["32-true", "bf16-mixed", "16-mixed", "64-true"] = "32-true"
     compile: StrictBool = False
     channels_last: StrictBool = False
+    kernels: StrictBool = False
     evaluate: Count = 1
     log: tuple[Literal["csv", "tensorboard"], ...] = ()
 

@@ -77,7 +77,7 @@ class Trainer:
         self.spec, self.task, self.data, self.recipe, self.origin = spec, task, data, recipe, origin
         self.fabric = make_fabric(recipe, cast("StrategyName", origin.strategy))
         torch.manual_seed(origin.seed)
-        self.model = compile_model(spec, allow_large=allow_large)
+        self.model = compile_model(spec.with_kernels if recipe.kernels else spec, allow_large=allow_large)
         if recipe.channels_last:
             self.model.channels_last()
         if self.rank:

@@ -222,6 +222,10 @@ def test_a_dry_run_does_everything_on_the_cpu(tmp_path: Path) -> None:
     assert [row["name"] for row in found["cifar"]["rows"]] == ["symmetric", "asymmetric", "broken", "vanilla"]
     assert all(row["data"] == "random images" for row in found["cifar"]["rows"])
     assert all(row["met"] for row in found["halves"]["rows"])
+    kernels, rivals = [row for row in found["kernels"]["rows"] if "rival" in row], ["its parts, eager", "its parts, compiled"]
+    assert [row["rival"] for row in kernels] == [*rivals, "without fuse-synapses", *rivals]
+    assert all("plain parts" in row["name"] for row in kernels if row["what"] == "two_layer")
+    assert all(row["equal"] is not None for row in kernels)
     assert "| cifar | done | 4 | 0 |" in done.stdout
 
 

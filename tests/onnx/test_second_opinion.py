@@ -52,7 +52,7 @@ def test_onnx_runtime_computes_what_the_model_computes(overlay: str, settings: t
 def test_every_operation_is_emitted_by_some_case() -> None:
     cases = [*(case(overlay, settings) for overlay in OVERLAYS for settings in SETTINGS), *constructs()]
     used = {statement.op for each in cases for statement in each.model().program.flat()}
-    assert used == set(OPERATIONS)
+    assert used == set(OPERATIONS) - {"two_layer"}, "of which tests/kernels has cases: its pass must be asked for"
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
