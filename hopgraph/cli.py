@@ -14,11 +14,11 @@ from typing import Annotated
 
 import typer
 
-from hopgraph.commands import specs, training, deployment  # isort: skip (the order in which `--help` lists the commands)
+from hopgraph.commands import newcomer, specs, training, deployment  # isort: skip (the order in which `--help` lists the commands)
 from hopgraph.commands.options import app
 from hopgraph.errors import Diagnostic, HopgraphError
 
-__all__ = ["app", "deployment", "main", "specs", "training"]
+__all__ = ["app", "deployment", "main", "newcomer", "specs", "training"]
 
 
 def _version(wanted: bool) -> None:

@@ -25,13 +25,16 @@ def print_json(data: object) -> None:
 
 
 def print_table(table: Table) -> None:
-    """The table as wide as its text, so that nothing of it is cut where the output is no terminal."""
+    """The table as wide as its text, so that nothing of it is cut where the output is no terminal. Brackets in it are no markup."""
     from rich.console import Console
     from rich.table import Table as RichTable
+    from rich.text import Text
 
-    shown = RichTable(*table.columns, show_lines=True)
+    shown = RichTable(show_lines=True)
+    for column in table.columns:
+        shown.add_column(Text(column))
     for row in table.rows:
-        shown.add_row(*row)
+        shown.add_row(*map(Text, row))
     console = Console()
     if not console.is_terminal:
         widths = [max(map(len, cells)) for cells in zip(table.columns, *table.rows, strict=True)]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hopgraph.commands import completion
 from hopgraph.commands.options import (
     AsJson,
     Force,
@@ -23,20 +24,49 @@ if TYPE_CHECKING:
     from hopgraph.train.data import Data
 
 
-RuntimeName = Annotated[str | None, typer.Option("--runtime", metavar="NAME", help="What runs the model; by default the best here.")]
-DtypeName = Annotated[str | None, typer.Option("--dtype", metavar="NAME", help="The form to run, as float16; the first by default.")]
-Device = Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda", help="Where it runs; it never runs elsewhere.")]
+RuntimeName = Annotated[
+    str | None,
+    typer.Option("--runtime", metavar="NAME", help="What runs the model; by default the best here.", autocompletion=completion.runtimes),
+]
+DtypeName = Annotated[
+    str | None,
+    typer.Option(
+        "--dtype", metavar="NAME", help="The form to run, as float16; the first by default.", autocompletion=completion.bundle_dtypes
+    ),
+]
+Device = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        metavar="auto|cpu|cuda",
+        help="Where it runs; it never runs elsewhere.",
+        autocompletion=completion.words("auto", "cpu", "cuda"),
+    ),
+]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Threads of the CPU.")]
-WeightsName = Annotated[str | None, typer.Option("--weights", metavar="NAME", help="A set of weights of the bundle.")]
+WeightsName = Annotated[
+    str | None, typer.Option("--weights", metavar="NAME", help="A set of weights of the bundle.", autocompletion=completion.weights)
+]
 
 
 @app.command()
 def export(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders that `train` wrote; several are seeds of one model.")],
     out: Annotated[Path, typer.Option("--out", metavar="BUNDLE", help="The folder to write.")],
-    to: Annotated[str, typer.Option("--to", metavar="A,B", help="Formats, as `onnx` or `onnx,tensorrt`.")] = "onnx",
-    dtype: Annotated[str, typer.Option("--dtype", metavar="A,B", help="Dtypes, as `float32,float16`.")] = "float32",
-    steps: Annotated[str, typer.Option(metavar="unroll|loop", help="Steps as nodes of their own, or as a loop.")] = "unroll",
+    to: Annotated[
+        str, typer.Option("--to", metavar="A,B", help="Formats, as `onnx` or `onnx,tensorrt`.", autocompletion=completion.exporters)
+    ] = "onnx",
+    dtype: Annotated[
+        str, typer.Option("--dtype", metavar="A,B", help="Dtypes, as `float32,float16`.", autocompletion=completion.dtypes)
+    ] = "float32",
+    steps: Annotated[
+        str,
+        typer.Option(
+            metavar="unroll|loop",
+            help="Steps as nodes of their own, or as a loop.",
+            autocompletion=completion.words("unroll", "loop"),
+        ),
+    ] = "unroll",
     batches: Annotated[str, typer.Option(metavar="N,M,L", help="Smallest, best and largest batch of an engine.")] = "1,64,512",
     targets: Annotated[str, typer.Option(metavar="A,B", help="GPUs that an engine is for, as `SM86,SM120`.")] = "",
     dynamic: Annotated[str | None, typer.Option(metavar="DIM", help="A dim of which every size up to the spec's is taken.")] = None,
@@ -102,7 +132,10 @@ def _batches(text: str) -> tuple[int, int, int]:
 @app.command()
 def bench(
     bundles: Annotated[list[Path], typer.Argument(metavar="BUNDLE...", help="Bundles; ratios are to the first, unless `--vs` is given.")],
-    runtime: Annotated[str | None, typer.Option(metavar="A,B", help="What runs them, as onnxruntime-cuda; all by default.")] = None,
+    runtime: Annotated[
+        str | None,
+        typer.Option(metavar="A,B", help="What runs them, as onnxruntime-cuda; all by default.", autocompletion=completion.benched),
+    ] = None,
     batch: Annotated[str, typer.Option(metavar="N,M", help="Batch sizes.")] = "1,64",
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of each candidate; all cores by default.")] = None,
     versus: Annotated[Path | None, typer.Option("--vs", metavar="BUNDLE|FILE.onnx", help="What all others are compared with.")] = None,

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hopgraph.commands import completion
+
 if TYPE_CHECKING:
     from hopgraph.passes.pipeline import CheckedSpec
 
@@ -18,8 +20,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Spec = Annotated[str, typer.Argument(metavar="SPEC", help="A .yaml file, or the name of a shipped spec such as `paramixer`.")]
-Variant = Annotated[str | None, typer.Option("--variant", metavar="A,B", help="Variants to lay over the spec, in order.")]
+Spec = Annotated[
+    str,
+    typer.Argument(
+        metavar="SPEC", help="A .yaml file, or the name of a shipped spec such as `paramixer`.", autocompletion=completion.specs
+    ),
+]
+Variant = Annotated[
+    str | None,
+    typer.Option("--variant", metavar="A,B", help="Variants to lay over the spec, in order.", autocompletion=completion.variants),
+]
 Setting = Annotated[list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="A field to set, as dims.C=256. May be repeated.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 AllowLarge = Annotated[bool, typer.Option("--allow-large", help="Allocate a model of more than a thousand million parameters.")]
@@ -30,7 +40,12 @@ AnySetting = Annotated[
 ]
 RecipeName = Annotated[
     str | None,
-    typer.Option("--recipe", metavar="RECIPE", help="A .yaml file, or the name of a shipped recipe, as `paramixer-cifar10`."),
+    typer.Option(
+        "--recipe",
+        metavar="RECIPE",
+        help="A .yaml file, or the name of a shipped recipe, as `paramixer-cifar10`.",
+        autocompletion=completion.recipes,
+    ),
 ]
 Epochs = Annotated[int | None, typer.Option(min=1, help="Of the recipe: how often to go through the training data.")]
 DataName = Annotated[str | None, typer.Option("--data", metavar="DATA", help="Of the recipe: a name, file or folder; digits by default.")]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hopgraph.commands import completion
 from hopgraph.commands.options import (
     AllowLarge,
     AnySetting,
@@ -153,7 +154,13 @@ def compare(
     spec: Spec,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder to write: runs, bundles, results.json, report.html.")],
     variants: Annotated[
-        str, typer.Option("--variants", metavar="A,B", help="The variants to compare; `A+B` is both, `default` none.")
+        str,
+        typer.Option(
+            "--variants",
+            metavar="A,B",
+            help="The variants to compare; `A+B` is both, `default` none.",
+            autocompletion=completion.compared_variants,
+        ),
     ] = "",
     sweep: Annotated[str | None, typer.Option(metavar="PATH=V,W", help="Further variants: values for a place in the spec.")] = None,
     iso_params: Annotated[str | None, typer.Option(metavar="A", help="Further rows, scaled to as many parameters as this variant.")] = None,
@@ -167,9 +174,11 @@ def compare(
     batch_size: BatchSize = None,
     learning_rate: LearningRate = None,
     weight_decay: WeightDecay = None,
-    to: Annotated[str, typer.Option("--to", metavar="A,B", help="Formats to export.")] = "onnx",
+    to: Annotated[str, typer.Option("--to", metavar="A,B", help="Formats to export.", autocompletion=completion.exporters)] = "onnx",
     bench: Annotated[bool, typer.Option("--bench/--no-bench", help="Export and time the variants named by --variants.")] = True,
-    engine: Annotated[str, typer.Option(help="Where runs are computed: `local` or `ray`.")] = "local",
+    engine: Annotated[
+        str, typer.Option(help="Where runs are computed: `local` or `ray`.", autocompletion=completion.words("local", "ray"))
+    ] = "local",
     jobs: Annotated[int, typer.Option(min=1, help="Runs at a time on this machine, each with its share of the cores.")] = 1,
     address: Annotated[str | None, typer.Option(help="Of a Ray cluster, which sees DIR too; else one on this machine.")] = None,
     cpus_per_run: Annotated[float, typer.Option(min=0.01, help="CPUs of the Ray cluster that a run takes.")] = 1,

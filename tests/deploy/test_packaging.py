@@ -30,7 +30,12 @@ def test_the_wheel_has_two_packages_the_specs_and_types(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"hopgraph", "exporters"}
-    assert {"hopgraph/py.typed", "hopgraph/_specs/paramixer/paramixer.yaml", "hopgraph/_specs/hopgraph.schema.json"} <= set(names)
+    assert {
+        "hopgraph/py.typed",
+        "hopgraph/new/template.yaml",
+        "hopgraph/_specs/paramixer/paramixer.yaml",
+        "hopgraph/_specs/hopgraph.schema.json",
+    } <= set(names)
     assert {"hopgraph/_specs/recipes/paramixer-cifar10.yaml", "hopgraph/_specs/recipes/recipe.schema.json"} <= set(names)
     assert {f"hopgraph/explanations/{code}.md" for code in CODES} <= set(names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
