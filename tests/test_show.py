@@ -23,7 +23,7 @@ from hopgraph.show.chains import RULES
 from hopgraph.show.document import Equation, Equations, Item
 from hopgraph.show.equations import BlockWriter
 from hopgraph.show.expression import Expression, Symbol, Variable
-from hopgraph.show.facts import facts, short, summary
+from hopgraph.show.facts import certificates, facts, short, summary
 from hopgraph.show.latex import escape
 from hopgraph.show.svg import FONT, SMALL, Box, width_of
 from hopgraph.show.synapses import pull_label
@@ -504,3 +504,19 @@ block:
     shown = show(check(text), "unicode")
     assert "u_field→x[n,c] = b̂_field[n,c]" in shown
     hold_against_the_oracle(check(text))
+
+
+def test_the_legend_has_the_kinds_that_are_drawn() -> None:
+    drawn = {name: {node.text for node in ET.fromstring(show(spec_of(name), "svg")).iter() if tag(node) == "text"} for name in SPECS}  # noqa: S314
+    assert {"tied", "slow", "fast"} <= drawn["paramixer"]
+    assert not {"own", "penalized", "read only (off)", "clamped"} & drawn["paramixer"]
+    assert {"tied", "own", "penalized", "read only (off)"} <= drawn["attention"]
+    assert "clamped" in drawn["circle"]
+
+
+def test_stages_that_agree_have_one_certificate() -> None:
+    spec = load("ffnet")
+    assert [stages for stages, _, _ in certificates(spec)] == ["stages 1 and 2", "stages 3 and 4"]
+    assert [known for _, known, _ in certificates(spec)] == [spec.certificates[0], spec.certificates[2]]
+    assert [stages for stages, _, _ in certificates(spec_of("pyramid"))] == ["stage 1", "stage 2"]
+    assert certificates(spec_of("gate"))[0][0] == ""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hopgraph.commands import completion
 from hopgraph.commands.options import (
     AllowLarge,
     AsJson,
@@ -66,6 +67,7 @@ class ShowFormat(StrEnum):
     MERMAID = "mermaid"
     SVG = "svg"
     JSON = "json"
+    HTML = "html"
 
 
 @app.command()
@@ -73,14 +75,26 @@ def show(
     spec: Spec,
     variant: Variant = None,
     settings: Setting = None,
-    form: Annotated[ShowFormat, typer.Option("--format", help="Facts, equations or a picture.")] = ShowFormat.TEXT,
+    form: Annotated[ShowFormat, typer.Option("--format", help="Facts, equations, a picture, or a page of all.")] = ShowFormat.TEXT,
     out: Annotated[Path | None, typer.Option("-o", "--out", metavar="FILE", help="The file to write; else it is printed.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show a spec: its layers, synapses, pulls, shapes, parameters and certificate; its equations; or its picture."""
+    """Show a spec: its layers, synapses, pulls, shapes, parameters and certificate; its equations; its picture; or a page of all."""
+    checked = load_spec(spec, variant, settings)
+    if form is ShowFormat.HTML and not as_json:
+        print_or_write(_page(checked), out)
+        return
     from hopgraph.show import show as show_spec
 
-    print_or_write(show_spec(load_spec(spec, variant, settings), "json" if as_json else form.value), out)
+    print_or_write(show_spec(checked, "json" if as_json else form.value), out)
+
+
+def _page(checked: CheckedSpec) -> str:
+    """The page of a spec with the code that it compiles to."""
+    from hopgraph.lower.standalone import module_source
+    from hopgraph.show.page.page import page
+
+    return page(checked, module_source(checked))
 
 
 @app.command()
@@ -120,7 +134,11 @@ def catalogue(
 
 
 @app.command()
-def explain(code: Annotated[str | None, typer.Argument(metavar="CODE", help="A diagnostic's code, as `axes-mismatch`.")] = None) -> None:
+def explain(
+    code: Annotated[
+        str | None, typer.Argument(metavar="CODE", help="A diagnostic's code, as `axes-mismatch`.", autocompletion=completion.codes)
+    ] = None,
+) -> None:
     """Explain a diagnostic: what it means, an example that gives it, and the same example mended. Without a code: all of them."""
     from hopgraph.explain import explanation, overview
 
@@ -140,7 +158,9 @@ def compile(  # noqa: A001 (the command's name)
     variant: Variant = None,
     settings: Setting = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", metavar="FILE", help="The module to write: torch is its only import.")] = None,
-    dump_after: Annotated[str | None, typer.Option(metavar="PASS", help="Print the graph or program after a pass.")] = None,
+    dump_after: Annotated[
+        str | None, typer.Option(metavar="PASS", help="Print the graph or program after a pass.", autocompletion=completion.passes)
+    ] = None,
 ) -> None:
     """Compile a spec to a readable PyTorch module, or print what a pass of the compiler makes of it."""
     from hopgraph.files import write_text

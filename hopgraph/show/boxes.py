@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hopgraph.graph.ham import Block, Chain, ChainMap, EndOp, Factor, Layer, Synapse
+from hopgraph.graph.ham import Block, Chain, ChainMap, EndOp, Factor, Ham, Layer, Synapse
 from hopgraph.show.facts import map_text, sizes
 
 Words = list[tuple[str, str]]
@@ -21,6 +21,18 @@ def cut(words: str) -> str:
 def layer_kind(layer: Layer) -> str:
     """`slow`, `fast` or `clamped`."""
     return "fast" if layer.fast else "clamped" if layer.clamped else "slow"
+
+
+LINES, SPEEDS = ("tied", "own", "penalized", "off"), ("slow", "fast", "clamped")
+"""The kinds of lines and of layers, in the order of legends."""
+
+
+def kinds(ham: Ham) -> tuple[list[str], list[str]]:
+    """The kinds of lines and of layers that a picture of the model has."""
+    blocks = [stage.block for stage in ham.stages]
+    pulls = {pull.symmetry for block in blocks for synapse in block.synapses for pull in synapse.pulls}
+    layers = {layer_kind(layer) for block in blocks for layer in block.layers}
+    return [kind for kind in LINES if kind in pulls], [kind for kind in SPEEDS if kind in layers]
 
 
 def layer_words(layer: Layer, block: Block) -> Words:

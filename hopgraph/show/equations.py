@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from hopgraph.graph.certificate import Certificate
 from hopgraph.graph.ham import Block, Layer, Pull, Synapse
@@ -114,13 +114,21 @@ class BlockWriter:
         """Every pull, by the layer that it acts on; then the pulls that are absent."""
         items: list[Item] = []
         for layer in self.block.layers:
-            rows = [self._pull_row(synapse, pull, layer) for synapse, pull in self.block.pulls_on(layer.name)]
+            rows = [self.pull_row(synapse, pull, layer) for synapse, pull in self.block.pulls_on(layer.name)]
             if rows:
-                items += [Paragraph((f"On {layer.name}:",)), Equations((*rows, *self._fast_row(layer)))]
-        remarks: list[Prose] = [(f"{pull_label(synapse, pull)} is off: the pull is absent.",) for synapse, pull in _off(self.block)]
-        remarks += [_loss(synapse, pull) for synapse in self.block.synapses for pull in synapse.pulls if pull.penalty is not None]
-        remarks += _notes(item for synapse in self.block.synapses for item in self._inside(synapse))
+                items += [Paragraph((f"On {layer.name}:",)), Equations((*rows, *self.fast_row(layer)))]
+        remarks = self.remarks(self.block.synapses)
         return [*items, *([Items(tuple(remarks))] if remarks else [])]
+
+    def remarks(self, synapses: Sequence[Synapse]) -> list[Prose]:
+        """What the equations of some synapses leave to be said."""
+        absent: list[Prose] = [(f"{pull_label(synapse, pull)} is off: the pull is absent.",) for synapse, pull in _off(synapses)]
+        return absent + self.notes(synapses)
+
+    def notes(self, synapses: Sequence[Synapse]) -> list[Prose]:
+        """The losses of penalized pulls, and what signs mean."""
+        losses = [_loss(synapse, pull) for synapse in synapses for pull in synapse.pulls if pull.penalty is not None]
+        return losses + _notes(item for synapse in synapses for item in self._inside(synapse))
 
     def _inside(self, synapse: Synapse) -> Iterator[Expression]:
         """All that stands in the equations of a synapse."""
@@ -129,7 +137,8 @@ class BlockWriter:
             if pull.symmetry != "off":
                 yield from walk(self.pull(synapse, pull))
 
-    def _pull_row(self, synapse: Synapse, pull: Pull, layer: Layer) -> Equation:
+    def pull_row(self, synapse: Synapse, pull: Pull, layer: Layer) -> Equation:
+        """A pull, with its symmetry as a remark."""
         left = self.indexed("u", layer, pull_label(synapse, pull))
         note = pull_text(pull) if len(synapse.factors) > 1 else "external field"
         return Equation((left, self.pull(synapse, pull)), note)
@@ -139,7 +148,7 @@ class BlockWriter:
         free = self.free[synapse.factor(pull.factor).layer]
         return named(self.writer(synapse).pull(pull, free), free)
 
-    def _fast_row(self, layer: Layer) -> list[Equation]:
+    def fast_row(self, layer: Layer) -> list[Equation]:
         """X = u of a fast layer."""
         if not layer.fast:
             return []
@@ -185,8 +194,8 @@ def _condition(certificate: Certificate) -> Prose:
     return (f"{text}of which every tied pull is the negative gradient:",)
 
 
-def _off(block: Block) -> list[tuple[Synapse, Pull]]:
-    return [(synapse, pull) for synapse in block.synapses for pull in synapse.pulls if pull.symmetry == "off"]
+def _off(synapses: Sequence[Synapse]) -> list[tuple[Synapse, Pull]]:
+    return [(synapse, pull) for synapse in synapses for pull in synapse.pulls if pull.symmetry == "off"]
 
 
 def _loss(synapse: Synapse, pull: Pull) -> Prose:

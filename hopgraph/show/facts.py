@@ -75,6 +75,23 @@ def reason_lines(spec: CheckedSpec, certificate: Certificate) -> list[str]:
     return [f"{reason.text} ({spec.loaded.locate(At(reason.at))})" for reason in (*certificate.reasons, *certificate.notes)]
 
 
+def certificates(spec: CheckedSpec) -> list[tuple[str, Certificate, list[str]]]:
+    """Each certificate with its reasons, and the stages that have it, in words: of a single stage none. Stages that agree stand once."""
+    if len(spec.certificates) == 1:
+        return [("", spec.certificate, reason_lines(spec, spec.certificate))]
+    found: dict[tuple[str, ...], list[int]] = {}
+    for number, certificate in enumerate(spec.certificates):
+        found.setdefault((str(certificate), certificate.energy, *reason_lines(spec, certificate)), []).append(number)
+    return [
+        (_stages([number + 1 for number in numbers]), spec.certificates[numbers[0]], list(reasons))
+        for (_, _, *reasons), numbers in found.items()
+    ]
+
+
+def _stages(numbers: list[int]) -> str:
+    return f"{'stage' if len(numbers) == 1 else 'stages'} {listed(str(number) for number in numbers)}"
+
+
 # --- parts ------------------------------------------------------------------------------------------------------------
 
 

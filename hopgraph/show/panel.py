@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from hopgraph.graph.ham import Block, Pull, Synapse
+from hopgraph.graph.ham import Block, Layer, Pull, Synapse
 from hopgraph.show import svg
 from hopgraph.show.boxes import factor_lines, is_product, layer_kind, layer_words, synapse_words
 from hopgraph.show.layout import Key, Node, placed, ports, ranks
@@ -17,10 +17,21 @@ NOTE = 78
 """How many signs a line below the boxes may have."""
 LANE = 10.0
 """How far apart the lines of one factor are."""
-MANY = 4
+MANY = 2
 """From how many synapses on a layer grows as wide as they reach."""
+NODE_EDGE = 60.0
+"""How far from the edge of a node its outer lines are, about."""
 LOOP = 24.0
 """The height that each loop above a frame takes."""
+
+
+Link = Callable[[Key, Iterable[str]], Iterable[str]]
+"""What a layer or a synapse and its parts are made into: a page makes a link of them."""
+
+
+def bare(key: Key, parts: Iterable[str]) -> Iterable[str]:
+    """The parts as they are."""
+    return parts
 
 
 @dataclass(frozen=True)
@@ -83,7 +94,7 @@ class _Drawing:
         self.block = block
         self.joints = [joint for synapse in block.synapses for joint in joints(synapse)]
         self.rank = ranks(block)
-        links = [(("synapse", joint.synapse), ("layer", joint.layer)) for joint in self.joints]
+        links = list(dict.fromkeys((("synapse", joint.synapse), ("layer", joint.layer)) for joint in self.joints))
         nodes = self._nodes()
         self.boxes = placed(nodes, links, ("layer", block.exit))
         self.boxes = placed([self._widened(node) for node in nodes], links, ("layer", block.exit))
@@ -105,13 +116,17 @@ class _Drawing:
         return nodes
 
     def _widened(self, node: Node) -> Node:
-        """A layer as wide as many synapses above it reach: else their lines would crowd."""
-        above = [
-            self.boxes["synapse", joint.synapse].x for joint in self.joints if ("layer", joint.layer) == node.key and not self._is_up(joint)
-        ]
-        if len(set(above)) < MANY:
+        """A layer as wide as the synapses above it reach: else their lines would bend and crowd."""
+        above = {joint.synapse for joint in self.joints if ("layer", joint.layer) == node.key and not self._is_up(joint)}
+        if len(above) < MANY:
             return node
-        return replace(node, width=max(node.width, max(above) - min(above) + 40))
+        reach = [place for name in above for place in self._reach(name)]
+        return replace(node, width=max(node.width, max(reach) - min(reach) + 40))
+
+    def _reach(self, name: str) -> tuple[float, float]:
+        """From where to where the lines of a synapse leave it, about."""
+        box = self.boxes["synapse", name]
+        return (box.left + NODE_EDGE, box.right - NODE_EDGE) if is_product(self.block.synapse(name)) else (box.x, box.x)
 
     def _node(self, key: Key, width: float, height: float, across: float, down: float) -> Node:
         least = max(
@@ -125,10 +140,6 @@ class _Drawing:
         return self.rank["layer", joint.layer] > self.rank["synapse", joint.synapse]
 
     # --- lines ---
-
-    def lines(self) -> list[str]:
-        """The lines of all factors."""
-        return [part for joint in self.joints for part in self._joint(joint, self.at_synapse[id(joint)], self.at_layer[id(joint)])]
 
     def _side(self, key: Key, *, up: bool) -> list[Joint]:
         """The factors whose lines meet a synapse or a layer on one side: those that go up from their synapse, or down."""
@@ -187,21 +198,29 @@ class _Drawing:
 
     # --- boxes ---
 
-    def shapes(self) -> list[str]:
-        """The boxes with their text, synapses first."""
-        parts: list[str] = []
-        for synapse in self.block.synapses:
-            box = self.boxes["synapse", synapse.name]
-            parts.append(svg.rectangle(box, "product" if is_product(synapse) else "synapse", 12, data_synapse=synapse.name))
-            parts += svg.lines(synapse_words(synapse), self._title(synapse, box))
-            parts += [
-                part for joint in self.joints if joint.synapse == synapse.name for part in self._words(joint, self.at_synapse[id(joint)])
-            ]
-        for layer in self.block.layers:
-            box = self.boxes["layer", layer.name]
-            parts.append(svg.rectangle(box, f"layer {layer_kind(layer)}", data_layer=layer.name))
-            parts += svg.lines(layer_words(layer, self.block), box)
-        return parts
+    def drawn(self, link: Link) -> list[str]:
+        """Every synapse with its lines, then every layer."""
+        parts = [part for synapse in self.block.synapses for part in link(("synapse", synapse.name), self._synapse(synapse))]
+        return [*parts, *(part for layer in self.block.layers for part in link(("layer", layer.name), self._layer(layer)))]
+
+    def _synapse(self, synapse: Synapse) -> list[str]:
+        """A synapse: its lines, its box and its text."""
+        box = self.boxes["synapse", synapse.name]
+        mine = [joint for joint in self.joints if joint.synapse == synapse.name]
+        return [
+            *(part for joint in mine for part in self._joint(joint, self.at_synapse[id(joint)], self.at_layer[id(joint)])),
+            svg.rectangle(box, "product" if is_product(synapse) else "synapse", 12, data_synapse=synapse.name),
+            *svg.lines(synapse_words(synapse), self._title(synapse, box)),
+            *(part for joint in mine for part in self._words(joint, self.at_synapse[id(joint)])),
+        ]
+
+    def _layer(self, layer: Layer) -> list[str]:
+        """A layer: its box and its text."""
+        box = self.boxes["layer", layer.name]
+        return [
+            svg.rectangle(box, f"layer {layer_kind(layer)}", data_layer=layer.name),
+            *svg.lines(layer_words(layer, self.block), box),
+        ]
 
     def _title(self, synapse: Synapse, box: Box) -> Box:
         """Where a synapse's own words stand: between those of its factors."""
@@ -214,8 +233,8 @@ def _tallest(found: Sequence[Joint]) -> float:
     return max((svg.extent(joint.words)[1] for joint in found), default=0.0)
 
 
-def panel(block: Block, name: str) -> Panel:
-    """The picture of a block."""
+def panel(block: Block, name: str, link: Link = bare) -> Panel:
+    """The picture of a block, its layers and synapses made into what `link` gives."""
     drawing = _Drawing(block)
     loops = _loops(block)
     notes = [(line, "small") for note in _notes(block) for line in textwrap.wrap(note, NOTE, subsequent_indent=INDENT)]
@@ -228,7 +247,7 @@ def panel(block: Block, name: str) -> Panel:
     across, down = (width - inner) / 2 - left, head + 34 - top
     bottom = max(box.bottom for box in boxes) + down + 18
     frame = Box(width / 2, (head + bottom + note_height + 12) / 2, width, bottom + note_height + 12 - head)
-    drawn = svg.element("g", *drawing.lines(), *drawing.shapes(), transform=f"translate({svg.number(across)} {svg.number(down)})")
+    drawn = svg.element("g", *drawing.drawn(link), transform=f"translate({svg.number(across)} {svg.number(down)})")
     entry, exit_box = (drawing.boxes["layer", layer].moved(across, down) for layer in (block.entry, block.exit))
     parts = [
         svg.rectangle(frame, "panel", 12),

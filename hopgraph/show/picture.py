@@ -5,10 +5,11 @@ from __future__ import annotations
 import textwrap
 from dataclasses import dataclass
 
+from hopgraph.graph.ham import Ham
 from hopgraph.passes.pipeline import CheckedSpec
 from hopgraph.show import svg
-from hopgraph.show.boxes import Words, end_words
-from hopgraph.show.facts import reason_lines, title
+from hopgraph.show.boxes import Words, end_words, kinds
+from hopgraph.show.facts import certificates, title
 from hopgraph.show.panel import Panel, panel
 from hopgraph.show.svg import INDENT, Box
 
@@ -51,7 +52,7 @@ def picture(spec: CheckedSpec) -> str:
     top = MARGIN + 34
     parts = [svg.text(title(spec), MARGIN, MARGIN + 8, "bold", "start")]
     parts += _row(columns, (width - inner) / 2, top, spine)
-    parts += _legend(MARGIN, top + body + 34)
+    parts += _legend(spec.ham, MARGIN, top + body + 34)
     lines = _certificate(spec, int((width - 2 * MARGIN) / (svg.SMALL * svg.ADVANCE)))
     y = top + body + 66
     for line, kind in lines:
@@ -97,31 +98,32 @@ def _column(column: Column, x: float, y: float) -> list[str]:
 # --- below ------------------------------------------------------------------------------------------------------------
 
 
-def _legend(left: float, y: float) -> list[str]:
-    """What lines and boxes mean."""
+def _legend(ham: Ham, left: float, y: float) -> list[str]:
+    """What the lines and boxes mean, those that there are."""
     parts: list[str] = []
     x = left
-    for kind, heads, words in (("tied", 2, "tied"), ("own", 1, "own"), ("penalized", 1, "penalized"), ("off", 0, "read only (off)")):
+    lines, speeds = kinds(ham)
+    for kind in lines:
+        heads, words = {"tied": (2, kind), "off": (0, "read only (off)")}.get(kind, (1, kind))
         path = f"M{svg.number(x + (6 if heads == 2 else 0))} {svg.number(y)} H{svg.number(x + 34 - (6 if heads else 0))}"
         parts.append(svg.element("path", d=path, class_=f"line {kind}"))
         parts += [svg.head(x + 34, y, (1.0, 0.0), kind)] if heads else []
         parts += [svg.head(x, y, (-1.0, 0.0), kind)] if heads == 2 else []
         parts.append(svg.text(words, x + 42, y, "small", "start"))
         x += 42 + svg.width_of(words, svg.SMALL) + 24
-    for kind in ("slow", "fast", "clamped"):
+    for kind in speeds:
         parts += [svg.rectangle(Box(x + 12, y, 24, 14), f"{kind} sample", 3), svg.text(kind, x + 32, y, "small", "start")]
         x += 32 + svg.width_of(kind, svg.SMALL) + 24
     return parts
 
 
 def _certificate(spec: CheckedSpec, signs: int) -> Words:
-    """The certificate of every stage with its reasons, in lines of so many signs."""
-    several = len(spec.certificates) > 1
+    """The certificates with their reasons, in lines of so many signs."""
     words: Words = []
-    for number, certificate in enumerate(spec.certificates):
-        of = f", stage {number + 1}" if several else ""
+    for stages, certificate, reasons in certificates(spec):
+        of = f", {stages}" if stages else ""
         about = f", of {certificate.energy}" if certificate.has_energy else ""
         words.append((f"certificate{of}: {certificate}{about}", "plain"))
-        for reason in reason_lines(spec, certificate):
+        for reason in reasons:
             words += [(line, "small") for line in textwrap.wrap(reason, signs, initial_indent="- ", subsequent_indent=INDENT)]
     return words

@@ -96,9 +96,14 @@ def group_items(writer: Writer, number: int) -> list[Item]:
     """One group: what is computed before, and how each layer moves."""
     block = writer.block
     group = block.schedule[number]
-    rows = [Equation((writer.indexed("x", layer), _moved(writer, number, layer)), sign="←") for layer in block.moved(group)]
+    rows = [moved_row(writer, number, layer) for layer in block.moved(group)]
     text = _group_text(group, number, len(block.schedule))
     return [Paragraph((text, *_own_norms(group, number), ":")), Equations(tuple(rows))]
+
+
+def moved_row(writer: Writer, number: int, layer: Layer) -> Equation:
+    """How one layer moves in a group."""
+    return Equation((writer.indexed("x", layer), _moved(writer, number, layer)), sign="←")
 
 
 def _own_norms(group: Group, number: int) -> Prose:
