@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from hopgraph.energy.lagrangians import LAGRANGIANS
+from hopgraph.energy.lagrangians import LAGRANGIANS, installed
 from hopgraph.energy.maps import MAPS
 from hopgraph.energy.options import (
     JsonSchema,
@@ -63,6 +63,7 @@ class EndSum(OptionModel):
         return {**mapping["properties"]["chains"], "minItems": 2}
 
 
+LAGRANGIANS.update(installed())
 LagrangianField = Annotated[Chosen, Choice("Lagrangian", {name: (record.options, as_is) for name, record in LAGRANGIANS.items()})]
 _MAP = Choice("linear map", {**{name: (record.options, record.shorthand) for name, record in MAPS.items()}, "sum": (Sum, _map_sum)})
 MapField = Annotated[Chosen, _MAP]

@@ -16,31 +16,13 @@ from hopgraph.export.exporter import exporters, find_exporter
 
 ROOT = Path(__file__).resolve().parents[2]
 
-PROJECT = """
-[build-system]
-requires = ["hatchling"]
-build-backend = "hatchling.build"
-
-[project]
-name = "hopgraph-npz"
-version = "1.0"
-
-[project.entry-points."hopgraph.exporters"]
-npz = "hopgraph_npz:EXPORTER"
-
-[tool.hatch.build.targets.wheel]
-include = ["hopgraph_npz.py"]
-"""
-
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of installed packages with nothing in it but the example as a package of its own."""
+    """A folder of installed packages with nothing in it but the example."""
     folder = tmp_path_factory.mktemp("third-party")
     package, site = folder / "package", folder / "site"
-    package.mkdir()
-    shutil.copy(ROOT / "examples" / "third_party_exporter.py", package / "hopgraph_npz.py")
-    (package / "pyproject.toml").write_text(PROJECT, encoding="utf-8")
+    shutil.copytree(ROOT / "examples" / "third_party_exporter", package)
     offline = ["--quiet", "--no-deps", "--no-index", "--no-build-isolation"]
     done = subprocess.run(
         [sys.executable, "-m", "pip", "install", *offline, "--target", site, package], capture_output=True, text=True, check=False
@@ -60,42 +42,45 @@ def run(*words: str | Path, packages: Path | None = None, wanted: int = 0) -> su
 
 
 def test_it_is_listed_where_it_is_installed_and_nowhere_else(installed: Path, run_paths: dict[str, Path], tmp_path: Path) -> None:
-    command = ("export", run_paths["broken"], "--to", "npy", "--out", tmp_path / "bundle")
+    command = ("export", run_paths["broken"], "--to", "pt3", "--out", tmp_path / "bundle")
     told = run(*command, packages=installed, wanted=1).stderr
-    assert "installed exporters: npz, onnx, pytorch" in told
-    assert "rename it to `npz`" in told
-    assert "npz" not in exporters()
+    assert "installed exporters: onnx, pt2, pytorch" in told
+    assert "rename it to `pt2`" in told
+    assert "pt2" not in exporters()
 
 
 @pytest.fixture(scope="module")
 def bundle(installed: Path, run_paths: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bundle") / "bundle"
-    run("export", run_paths["broken"], "--to", "npz", "--data", "digits", "--out", folder, packages=installed)
+    run("export", run_paths["broken"], "--to", "pt2", "--data", "digits", "--out", folder, packages=installed)
     return folder
 
 
 def test_what_it_writes_is_tested_like_any_form(bundle: Path) -> None:
     manifest = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
-    (form,) = (form for form in manifest["forms"] if form["exporter"] == "npz")
-    assert form["file"] == "model.npz"
-    assert form["parity"]["npz"]["random"] < 1e-5
-    assert form["parity"]["npz"]["test"] == manifest["test"]
+    (form,) = (form for form in manifest["forms"] if form["exporter"] == "pt2")
+    assert form["file"] == "model.pt2"
+    assert form["parity"]["pt2"]["random"] < 1e-5
+    assert form["parity"]["pt2"]["test"] == manifest["test"]
 
 
 @pytest.mark.slow
 def test_what_it_writes_is_benched(bundle: Path, installed: Path) -> None:
-    timed = run("bench", bundle, "--runtime", "npz", "--batch", "1", "--json", packages=installed).stdout
-    assert [timing["candidate"]["runtime"] for timing in json.loads(timed)["timings"]] == ["npz"]
+    timed = run("bench", bundle, "--runtime", "pt2", "--batch", "1", "--json", packages=installed).stdout
+    assert [timing["candidate"]["runtime"] for timing in json.loads(timed)["timings"]] == ["pt2"]
 
 
 @pytest.mark.slow
 def test_a_wrong_file_of_its_is_not_kept(installed: Path, run_paths: dict[str, Path], tmp_path: Path) -> None:
     wrong = tmp_path / "site"
     shutil.copytree(installed, wrong)
-    module = wrong / "hopgraph_npz.py"
-    module.write_text(module.read_text(encoding="utf-8").replace("tensor.numpy()", "2 * tensor.numpy()"), encoding="utf-8")
-    told = run("export", run_paths["broken"], "--to", "npz", "--out", tmp_path / "bundle", packages=wrong, wanted=1).stderr
-    assert "`model.npz` differs from the model by" in told
+    module = wrong / "hopgraph_pt2.py"
+    module.write_text(
+        module.read_text(encoding="utf-8").replace("load_state_dict(request.weights)", "load_state_dict(model.state_dict())"),
+        encoding="utf-8",
+    )
+    told = run("export", run_paths["broken"], "--to", "pt2", "--out", tmp_path / "bundle", packages=wrong, wanted=1).stderr
+    assert "`model.pt2` differs from the model by" in told
     assert not (tmp_path / "bundle").exists()
 
 

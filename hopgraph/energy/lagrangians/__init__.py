@@ -10,13 +10,68 @@ Hierarchical Hopfield Networks" (2022); Karakida, Ota and Taki (arXiv:2406.12220
 
 from __future__ import annotations
 
+from dataclasses import replace
+from importlib.metadata import EntryPoint, entry_points
+
+from pydantic import model_validator
+
 from hopgraph.energy.lagrangians import affine, elementwise, norms, softmax
 from hopgraph.energy.lagrangians.elementwise import GELU_MAX_SLOPE, GELU_MIN_SLOPE
 from hopgraph.energy.lagrangians.record import Lagrangian, breaking_gain, gain_axes, over_axes, over_dims
+from hopgraph.energy.options import OptionModel, wrong
+
+GROUP = "hopgraph.lagrangians"
+"""The entry points by which other packages add Lagrangians: `NAME = "MODULE:RECORD"`."""
 
 LAGRANGIANS: dict[str, Lagrangian] = {
     record.name: record for rows in (elementwise.ROWS, affine.ROWS, softmax.ROWS, norms.ROWS) for record in rows
 }
-"""Every Lagrangian by name. One more is one more record."""
+"""Every Lagrangian by name. One more is one more record. The frontend adds those of other packages when it is loaded."""
 
-__all__ = ["GELU_MAX_SLOPE", "GELU_MIN_SLOPE", "LAGRANGIANS", "Lagrangian", "breaking_gain", "gain_axes", "over_axes", "over_dims"]
+
+def installed() -> dict[str, Lagrangian]:
+    """The Lagrangians of other packages by name.
+
+    One that cannot be had refuses its options and says why, at the place in the spec: others work beside it.
+    """
+    found: dict[str, Lagrangian] = {}
+    for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
+        record = _loaded(point)
+        clash = record.name in found or record.name in LAGRANGIANS
+        found[record.name] = _refusing(record.name, f"two packages have one of this name, one as `{point.value}`") if clash else record
+    return found
+
+
+def _loaded(point: EntryPoint) -> Lagrangian:
+    try:
+        record = point.load()
+    except Exception as error:  # whatever the import of another's module raises
+        return _refusing(point.name, f"`{point.value}` cannot be imported: {error}")
+    return record if isinstance(record, Lagrangian) else _refusing(point.name, f"`{point.value}` is no Lagrangian")
+
+
+def _refusing(name: str, reason: str) -> Lagrangian:
+    """A Lagrangian that no layer can have, for a reason; operations of that name still compute what the shipped one does."""
+
+    class Refused(OptionModel):
+        """None are right."""
+
+        @model_validator(mode="before")
+        @classmethod
+        def _refuse(cls, value: object) -> object:
+            raise wrong(f"another Lagrangian: {reason}")
+
+    return replace(LAGRANGIANS.get(name, LAGRANGIANS["identity"]), name=name, options=Refused)
+
+
+__all__ = [
+    "GELU_MAX_SLOPE",
+    "GELU_MIN_SLOPE",
+    "LAGRANGIANS",
+    "Lagrangian",
+    "breaking_gain",
+    "gain_axes",
+    "installed",
+    "over_axes",
+    "over_dims",
+]
