@@ -5,7 +5,7 @@ PYTHON ?= python3
 OUT ?= demo
 BIN := .venv/bin
 
-.PHONY: help demo catalogue bench test test-all lint format wheel clean
+.PHONY: help demo catalogue bench test test-all docs lint format wheel clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what there is
@@ -37,6 +37,9 @@ test: .venv/.dev  ## Run the tests that take seconds
 test-all: .venv/.dev  ## Run every test, the slow ones too
 	$(BIN)/python -m pytest -n 2 -m 'not gpu'
 
+docs: .venv/.dev  ## Build the documentation into site/; a link that leads nowhere fails
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --clean
+
 lint: .venv/.dev  ## Check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -50,4 +53,4 @@ wheel: .venv/.dev  ## Build the wheel and the source distribution into dist/
 	$(BIN)/python -m build
 
 clean:  ## Remove what was built; .venv stays
-	rm -rf dist $(OUT)
+	rm -rf dist site $(OUT)

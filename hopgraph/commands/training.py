@@ -81,7 +81,7 @@ def train(
     if as_json and first:
         print_json(asdict(record))
     elif first:
-        print(f"wrote {out}: {record.task}, {record.summary} after {plan.epochs} epochs")
+        print(f"wrote {out}: {record.task}, {record.summary} after {plan.epochs} epoch{'s' * (plan.epochs != 1)}")
 
 
 def _short_options(

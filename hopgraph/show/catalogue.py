@@ -116,4 +116,4 @@ _HEAD = (
     "activation that is the gradient of no Lagrangian.",
     "",
 )
-_FOOT = ("", f"Written by `{RENEW}`. `hopgraph check NAME --variant VARIANT` prints the same of one, with the reasons.")
+_FOOT = ("", f"Written by `{RENEW}`. `hopgraph show NAME --variant VARIANT` prints the same of one, with the reasons.")

@@ -81,7 +81,8 @@ def same(inputs: Sequence[Value], attributes: Attributes) -> Typed:
 
 
 def broadcast(inputs: Sequence[Value], attributes: Attributes) -> Typed:
-    """The shape rule of two operands, the second with axes of the first, in order."""
+    """The shape rule of two operands, the second with axes of the first, in order; with all of them where it has a batch."""
     first, second = inputs
+    assert not second.batched or second.axes == first.axes, f"{second} has a batch, and not the axes of {first}"
     assert [axis for axis in first.axes if axis in second.axes] == list(second.axes), f"{second} does not broadcast to {first}"
     return first.axes, first.shape
