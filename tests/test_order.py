@@ -1,5 +1,7 @@
 """Circles of names that read each other, held against networkx on random graphs."""
 
+import time
+
 import networkx as nx
 import numpy as np
 import pytest
@@ -34,3 +36,15 @@ def test_circles_come_in_the_order_of_the_names() -> None:
     reads = {"d": ("c",), "c": ("d",), "z": (), "b": ("b",), "a": ("z", "d")}
     assert arrange(reads).circles == (frozenset("cd"), frozenset("b"))
     assert arrange(reads).order == ("z", "a")
+
+
+@pytest.mark.parametrize("size", [2000])
+def test_the_time_is_linear(size: int) -> None:
+    """Chains, one large circle and many small ones, of a size for which a quadratic search would take seconds."""
+    chain = {f"a{index}": (f"a{index + 1}",) for index in range(size)} | {f"a{size}": ()}
+    circle = {f"b{index}": (f"b{(index + 1) % size}", "a0") for index in range(size)}
+    pairs = {f"c{index}": (f"c{index ^ 1}", f"c{max(0, index - 2)}") for index in range(size)}
+    start = time.process_time()
+    found = arrange({**chain, **circle, **pairs})
+    assert time.process_time() - start < 1
+    assert [len(members) for members in found.circles] == [size, *[2] * (size // 2)]
