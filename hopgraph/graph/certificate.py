@@ -60,7 +60,7 @@ class Reason:
 class Certificate:
     """The verdict on one block (all depths alike), the steps it holds for, which energy it is about, and its reasons.
 
-    The energy holds <x, g> - L of the fast layers, and of the slow layers `relaxed`, those that decay moves: `energy` is its name,
+    The energy holds `<x, g> - L` of the fast layers, and of the slow layers `relaxed`, those that decay moves: `energy` is its name,
     E_h where there are none. `has_energy` says whether the dynamics are those of an energy at all: every acting pull tied,
     every activation a gradient. `notes` lower nothing.
     """
