@@ -23,6 +23,8 @@ ELSEWHERE = {
     "CHANGELOG.md": "changelog.md",
 }
 """Pages by their places in the repository, and where they are on the site."""
+WIDE = ("catalogue/index.md", "measurements.md")
+"""Those of them whose tables need the room of the page's contents."""
 MADE: dict[str, Callable[[], str]] = {
     "reference/lagrangians.md": tables.lagrangians,
     "reference/maps.md": tables.maps,
@@ -39,7 +41,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages that are not in docs/."""
     for source, target in ELSEWHERE.items():
         if (ROOT / source).is_file():
-            files.append(File.generated(config, target, content=(ROOT / source).read_text(encoding="utf-8")))
+            head = "---\nhide: [toc]\n---\n\n" if target in WIDE else ""
+            files.append(File.generated(config, target, content=head + (ROOT / source).read_text(encoding="utf-8")))
     for picture in sorted((ROOT / "examples").glob("*.png")):
         files.append(File.generated(config, f"examples/{picture.name}", abs_src_path=str(picture)))
     for spec in _listings():
