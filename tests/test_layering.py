@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ORDER = [
     "version",
     "allocator",
+    "host",
     "runtime",
     "errors",
     "explain",

@@ -12,6 +12,7 @@ from statistics import fmean
 
 import torch
 
+from hopgraph import host
 from hopgraph.bench.candidates import Candidate
 from hopgraph.bench.energy import ledger, trace
 from hopgraph.bench.results import ENERGY_INPUTS, LEDGER_INPUTS, Reason, Row
@@ -103,10 +104,5 @@ def machine(engine: str) -> dict[str, str]:
 
 def _processor() -> str:
     """The processor's name, as far as the system tells it, and the GPU's."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    name = names[0] if names else platform.processor() or platform.machine()
+    name = host.processor_name(host.processor_records())
     return f"{name}, {torch.cuda.get_device_name()}" if torch.cuda.is_available() else name

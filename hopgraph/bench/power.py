@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import ctypes
-import sys
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from hopgraph import host
 from hopgraph.runtime import BundleError
 from hopgraph.runtime.cuda import library
 
-NVML = "nvml.dll" if sys.platform == "win32" else "libnvidia-ml.so.1"
 BUS_ID = 32
 """The bytes that the name of a GPU on the PCI bus takes at most."""
 
@@ -33,10 +32,9 @@ class Meter:
 @cache
 def meter() -> Meter:
     """The meter of the first GPU of CUDA, which may be another for NVML. Raises BundleError where there is none."""
-    try:
-        nvml: Any = ctypes.CDLL(NVML)
-    except OSError:
-        raise BundleError("runtime-unavailable", f"there is no {NVML}") from None
+    nvml = host.nvml()
+    if nvml is None:
+        raise BundleError("runtime-unavailable", f"there is no {host.NVML}")
     return meter_of(nvml, library())
 
 

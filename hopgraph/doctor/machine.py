@@ -1,4 +1,4 @@
-"""The machine: its processor, its memory, and its GPUs by NVML, the library that comes with their driver. No package is imported."""
+"""The machine: its processor, its memory, and its GPUs by NVML. No package is imported."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import ctypes
 import os
 import platform
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-NVML = "nvml.dll" if platform.system() == "Windows" else "libnvidia-ml.so.1"
+from hopgraph import host
+
 TEXT = 128
 """The bytes that a text of NVML takes at most."""
 
@@ -40,26 +40,10 @@ class Machine:
 
 def machine() -> Machine:
     """The machine that this runs on."""
-    gpus, driver = gpus_of(_nvml())
-    described = _cpuinfo()
-    name = next((value for record in described for key, value in record.items() if key == "model name"), "")
+    gpus, driver = gpus_of(host.nvml())
+    described = host.processor_records()
     system = f"{platform.system()} {platform.release()} on {platform.machine()}"
-    return Machine(system, name or platform.processor() or platform.machine(), cores_of(described), _threads(), _memory(), gpus, driver)
-
-
-def _cpuinfo() -> list[dict[str, str]]:
-    """What Linux says of each thread of the processor; nothing elsewhere."""
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return []
-    return records_of(text)
-
-
-def records_of(text: str) -> list[dict[str, str]]:
-    """The paragraphs of `name : value` in a text."""
-    pairs = [[line.partition(":") for line in block.splitlines()] for block in text.split("\n\n") if block.strip()]
-    return [{name.strip(): value.strip() for name, _, value in block} for block in pairs]
+    return Machine(system, host.processor_name(described), cores_of(described), _threads(), host.memory(), gpus, driver)
 
 
 def cores_of(records: list[dict[str, str]]) -> int | None:
@@ -72,21 +56,6 @@ def _threads() -> int:
     """The threads that this process may use: a container may have fewer than the machine."""
     usable = getattr(os, "sched_getaffinity", None)
     return len(usable(0)) if usable is not None else os.cpu_count() or 1
-
-
-def _memory() -> int | None:
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):
-        return None
-
-
-def _nvml() -> Any:
-    """NVML, None where there is no driver."""
-    try:
-        return ctypes.CDLL(NVML)
-    except OSError:
-        return None
 
 
 class _Memory(ctypes.Structure):

@@ -10,11 +10,9 @@ from pathlib import Path
 
 from hopgraph.doctor.packages import installed_version
 from hopgraph.doctor.questions import first_line
-from hopgraph.frontend.library import shipped, specs_root
+from hopgraph.frontend.library import SCHEMA, shipped, specs_root
 from hopgraph.frontend.schema import schema_text
 from hopgraph.version import __version__
-
-SCHEMA = "hopgraph.schema.json"
 
 
 @dataclass(frozen=True)

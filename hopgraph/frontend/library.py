@@ -12,6 +12,8 @@ from hopgraph.frontend.tree import MAX_CHARACTERS
 
 RECIPES = "recipes"
 """The folder of the shipped recipes, beside those of the specs' families."""
+SCHEMA = "hopgraph.schema.json"
+"""The name of the JSON Schema of specs, in their folder."""
 
 
 def specs_root() -> Path:

@@ -10,14 +10,13 @@ from pathlib import Path
 
 from hopgraph.errors import At, Findings, Source
 from hopgraph.files import require_free, write_text
-from hopgraph.frontend.library import read, read_text, specs_root
+from hopgraph.frontend.library import SCHEMA, read, read_text, specs_root
 from hopgraph.frontend.names import check_name
 from hopgraph.frontend.tree import parse, parse_value
 from hopgraph.passes.pipeline import CheckedSpec, load
 
 MODELINE = "# yaml-language-server:"
 """What the line begins with that tells an editor the schema of a file."""
-SCHEMA = "hopgraph.schema.json"
 TRY = {"digits": " --variant digits", "text": " --variant text --data FILE.txt"}
 """How a spec is trained for a first look that has one of the variants `hopgraph.show.catalogue.SMALL`."""
 

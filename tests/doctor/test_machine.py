@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from hopgraph.doctor.machine import Gpu, cores_of, gpus_of, machine, records_of
+from hopgraph.doctor.machine import Gpu, cores_of, gpus_of, machine
+from hopgraph.host import records_of
 
 CPUINFO = """processor\t: 0
 model name\t: A Processor

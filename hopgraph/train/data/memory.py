@@ -6,6 +6,8 @@ import os
 import sys
 from pathlib import Path
 
+from hopgraph import host
+
 SHARE = 0.5
 """The share of the memory that data may take."""
 GRANTS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
@@ -19,14 +21,7 @@ def allowed() -> int:
 
 def memory() -> int:
     """The bytes of memory of this machine, or of this container, as far as the system tells them."""
-    return min(_machine(), *map(_granted, GRANTS))
-
-
-def _machine() -> int:
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return sys.maxsize
+    return min(host.memory() or sys.maxsize, *map(_granted, GRANTS))
 
 
 def _granted(file: str) -> int:
